@@ -1,0 +1,86 @@
+"""The artifact on disk: one model, its manifest and its goldens, each file accounted for by digest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeguard.digests import file_digest
+from edgeguard.errors import Untrusted, UsageError
+from edgeguard.manifest import FileFacts, Manifest, read_manifest
+
+__all__ = ["GOLDEN", "MANIFEST", "Artifact", "file_facts", "lab_directory", "open_artifact"]
+
+MANIFEST = "manifest.json"
+GOLDEN = "golden.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """An opened artifact, its files verified against the manifest."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def model_path(self) -> Path:
+        """The model file."""
+        return self.path / self.manifest.model.file
+
+    @property
+    def golden_path(self) -> Path:
+        """Inputs and their expected answers."""
+        return self.path / GOLDEN
+
+    def lab_file(self, name: str) -> Path:
+        """A file of the companion lab, verified.
+
+        :raises UsageError: there is no lab, or this export wrote no such file.
+        :raises Untrusted: the lab belongs to another export.
+        """
+        lab = lab_directory(self.path)
+        if name not in self.manifest.lab or not lab.is_dir():
+            raise UsageError(
+                f"the lab has no {name}", where=str(lab), fix="Export again; the lab is written beside the artifact"
+            )
+        _verify_file(lab / name, self.manifest.lab[name])
+        return lab / name
+
+
+def open_artifact(path: Path) -> Artifact:
+    """Open an artifact and verify every file's digest.
+
+    :raises UsageError: there is no directory at ``path``.
+    :raises Untrusted: a file is missing, surplus, or differs from the manifest.
+    """
+    if not path.is_dir():
+        raise UsageError("is not an artifact: no such directory", where=str(path))
+    manifest = read_manifest(path / MANIFEST)
+    present = {entry.name for entry in path.iterdir()} - {MANIFEST}
+    for surplus in sorted(present - set(manifest.files)):
+        raise Untrusted("does not belong to this artifact", where=str(path / surplus), fix="Deploy the artifact again")
+    if manifest.model.file not in manifest.files:
+        raise Untrusted(f"the model {manifest.model.file!r} is not among its files", where=str(path / MANIFEST))
+    for name, facts in manifest.files.items():
+        if Path(name).name != name:
+            raise Untrusted(f"file name {name!r} is not a plain name", where=str(path / MANIFEST))
+        _verify_file(path / name, facts)
+    return Artifact(path, manifest)
+
+
+def lab_directory(artifact: Path) -> Path:
+    """The companion of an artifact: ``NAME.lab`` for ``NAME.edgeguard``."""
+    stem = artifact.name.removesuffix(".edgeguard")
+    return artifact.with_name(f"{stem}.lab")
+
+
+def file_facts(path: Path) -> FileFacts:
+    """Digest and size of a file."""
+    return FileFacts(file_digest(path), path.stat().st_size)
+
+
+def _verify_file(path: Path, facts: FileFacts) -> None:
+    if path.is_symlink() or not path.is_file():
+        raise Untrusted("is missing or no plain file", where=str(path), fix="Deploy the artifact again")
+    if file_facts(path) != facts:
+        raise Untrusted("differs from what the manifest records", where=str(path), fix="Deploy the artifact again")

@@ -1,0 +1,88 @@
+"""The defenses there are. A new one is one file beside this one and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import ClassVar, Protocol, Self, TypeVar
+
+from edgeguard.defenses.dcp import Dcp
+from edgeguard.defenses.ops import Ops
+from edgeguard.errors import UsageError
+
+__all__ = ["DEFAULT_DEFENSE", "DEFENSES", "Defense", "configure", "parameters", "rebuild"]
+
+T = TypeVar("T")
+Parameter = float | int | str
+
+
+class Defense(Protocol):
+    """A map from posteriors to answers, as a frozen dataclass whose fields are its parameters.
+
+    The contract, checked at export and by property tests: answers are finite, non-negative, sum to 1, depend on nothing
+    but the posterior, and keep the argmax if ``keeps_argmax``.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    keeps_argmax: ClassVar[bool]
+    summary: ClassVar[str]
+
+    @classmethod
+    def for_classes(cls, classes: int) -> Self:
+        """The default parameters for a number of classes."""
+
+    def respond(self, ops: Ops[T], posterior: T) -> T:
+        """The answer to a posterior, both ``[batch, classes]``."""
+
+
+DEFENSES: dict[str, type[Defense]] = {defense.name: defense for defense in (Dcp,)}
+DEFAULT_DEFENSE = Dcp.name
+
+
+def configure(name: str, overrides: Mapping[str, str], classes: int) -> Defense:
+    """A defense from what stands on a command line.
+
+    :param overrides: parameter name to its text, for example ``{"beta": "1.2"}``.
+    :raises UsageError: there is no such defense or parameter, or a value does not parse.
+    """
+    kind = _find(name)
+    values = parameters(kind.for_classes(classes))
+    for key, text in overrides.items():
+        if key not in values:
+            raise UsageError(
+                f"{name} has no parameter {key!r}", where="--defense-param", fix=f"It has: {', '.join(values)}"
+            )
+        wanted = type(values[key])
+        try:
+            values[key] = wanted(text)
+        except ValueError:
+            raise UsageError(f"{key} must be {wanted.__name__}, not {text!r}", where="--defense-param") from None
+    return kind(**values)
+
+
+def rebuild(name: str, version: int, values: Mapping[str, Parameter]) -> Defense:
+    """The defense that a manifest records.
+
+    :raises UsageError: this edgeguard does not know it, or not in this version or with these parameters.
+    """
+    kind = _find(name)
+    known = {entry.name for entry in fields(kind)}  # type: ignore[arg-type]
+    if version != kind.version or set(values) != known:
+        raise UsageError(
+            f"the artifact uses version {version} of {name}, this edgeguard has {kind.version}",
+            fix="Install the edgeguard that exported it, or export again",
+        )
+    return kind(**values)
+
+
+def parameters(defense: Defense) -> dict[str, Parameter]:
+    """The parameters of a defense, by name."""
+    return asdict(defense)  # type: ignore[call-overload, no-any-return]
+
+
+def _find(name: str) -> type[Defense]:
+    try:
+        return DEFENSES[name]
+    except KeyError:
+        raise UsageError(f"there is no defense {name!r}", fix=f"Choose one of: {', '.join(DEFENSES)}") from None

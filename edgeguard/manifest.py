@@ -1,0 +1,243 @@
+"""What an artifact says about itself: the content of ``manifest.json``.
+
+The types are frozen dataclasses; pydantic stands only at the file boundary, where :func:`read_manifest` and
+:func:`write_manifest` use it. Law: reading what was written gives an equal manifest.
+
+``schema_version`` counts every change of the format. ``min_reader`` is the oldest schema version whose reader still
+understands the file: a reader refuses a manifest whose ``min_reader`` is above its own version, and ignores fields that
+it does not know otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from edgeguard.defenses.head import Head
+from edgeguard.errors import Untrusted
+from edgeguard.preprocess import Preprocess
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "CalibrationFacts",
+    "DefenseRecord",
+    "FileFacts",
+    "Manifest",
+    "Measured",
+    "ModelFacts",
+    "QuantizationFacts",
+    "SourceFacts",
+    "manifest_schema",
+    "read_manifest",
+    "write_manifest",
+]
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """Identity of one file of the artifact or its lab."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """The file that was exported."""
+
+    name: str
+    sha256: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """The model file as a runtime sees it.
+
+    :param input_shape: of one input, without the batch axis.
+    :param batch: the batch size that the graph is fixed to, or ``None`` if any will do.
+    :param head: what the file's output is; ``posterior`` when the defense is part of the graph.
+    """
+
+    file: str
+    format: Literal["onnx", "tflite"]
+    input_name: str
+    input_shape: tuple[int, ...]
+    batch: int | None
+    output_name: str
+    head: Head
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationFacts:
+    """Where the activation ranges come from.
+
+    :param source: ``images`` or ``synthetic``: the second brands an artifact whose ranges were never near real data.
+    :param digest: of the images' digests, in order.
+    :param table: digest of the calibration table, which lies in the lab.
+    :param halves_difference: largest difference of a range between two disjoint halves of the set, as a fraction of the
+        range (pytorch#45185); ``None`` for fewer than two images.
+    """
+
+    source: Literal["images", "synthetic"]
+    images: int
+    observer: str
+    observer_parameters: dict[str, float]
+    digest: str
+    table: str
+    halves_difference: float | None
+    halves_tensor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizationFacts:
+    """What was quantized, and how.
+
+    :param head: whether logits leave the last layer as float or int8.
+    :param kept_float: nodes left in float on purpose.
+    :param integer_mac_share: share of multiply-accumulates in integer kernels of ONNX Runtime's optimized graph, 0..1.
+    :param optimizer_max_steps: largest difference of a logit between graph optimizations off and on, in steps of the
+        logits' scale (onnxruntime#11576, #24711).
+    """
+
+    activation_type: str
+    weight_type: str
+    per_channel: bool
+    reduce_range: bool
+    head: Literal["float", "int8"]
+    kept_float: tuple[str, ...]
+    integer_mac_share: float
+    optimizer_max_steps: float
+    float_bytes: int
+    int8_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class DefenseRecord:
+    """A defense as data: enough to rebuild it on any backend.
+
+    :param placement: ``graph`` when it is part of the model file, ``host`` when the runtime applies it afterwards.
+    :param file_undefended: the model file alone returns undefended answers (``host``).
+    """
+
+    name: str
+    version: int
+    parameters: dict[str, float | int | str]
+    placement: Literal["graph", "host"]
+    file_undefended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured at export, on which images.
+
+    :param on: ``validation`` (separate, perhaps labelled images) or ``calibration`` (optimistic).
+    :param agreement: share of images on which the artifact's argmax is the float model's.
+    :param accuracy_float: of the float model; ``None`` without labels. Likewise the others.
+    :param flips: share of images whose argmax the defense changed.
+    :param l1_mean: mean L1 distance between defended and undefended posterior, 0..2; ``None`` without a defense.
+    """
+
+    on: Literal["validation", "calibration"]
+    images: int
+    agreement: float
+    accuracy_float: float | None
+    accuracy_undefended: float | None
+    accuracy: float | None
+    flips: float | None
+    l1_mean: float | None
+    l1_max: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The whole manifest.
+
+    :param tools: name to version of everything that had a hand in the export.
+    :param files: every file of the artifact but the manifest itself.
+    :param lab: files of the companion ``NAME.lab/``, which is never deployed.
+    :param preprocess: ``None`` when the input is not an image; then only finished input arrays are taken.
+    :param labels: class names in order, or empty.
+    """
+
+    target: str
+    min_onnxruntime: str
+    source: SourceFacts
+    model: ModelFacts
+    preprocess: Preprocess | None
+    labels: tuple[str, ...]
+    tools: dict[str, str]
+    files: dict[str, FileFacts]
+    lab: dict[str, FileFacts]
+    calibration: CalibrationFacts | None = None
+    quantization: QuantizationFacts | None = None
+    defense: DefenseRecord | None = None
+    measured: Measured | None = None
+    warnings: tuple[str, ...] = ()
+    schema_version: int = SCHEMA_VERSION
+    min_reader: int = field(default=1)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes of an answer."""
+        return self.model.head.classes
+
+
+@cache
+def _adapter() -> TypeAdapter[Manifest]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Manifest)
+
+
+def write_manifest(manifest: Manifest) -> bytes:
+    """The manifest as the bytes of ``manifest.json``: indented, keys in the order of the types, newline at the end."""
+    return _adapter().dump_json(manifest, indent=2) + b"\n"
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and check a ``manifest.json``.
+
+    :raises Untrusted: the file is missing, not JSON, of a newer format, or does not fit the schema.
+    """
+    from pydantic import ValidationError
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise Untrusted(f"cannot be read: {error.strerror}", where=str(path), fix="Is this an artifact?") from None
+    try:
+        _refuse_newer(data, path)
+        return _adapter().validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field_name = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise Untrusted(f"{field_name}: {first['msg']}", where=str(path), fix="Export the artifact again") from None
+
+
+def manifest_schema() -> dict[str, Any]:
+    """The JSON Schema of ``manifest.json``, as published in ``edgeguard/schemas``."""
+    return _adapter().json_schema(mode="serialization")
+
+
+def _refuse_newer(data: bytes, path: Path) -> None:
+    import json
+
+    try:
+        head = json.loads(data)
+    except ValueError as error:
+        raise Untrusted(f"is not JSON: {error}", where=str(path), fix="Export the artifact again") from None
+    needed = head.get("min_reader") if isinstance(head, dict) else None
+    if isinstance(needed, int) and needed > SCHEMA_VERSION:
+        raise Untrusted(
+            f"needs a reader of schema version {needed}, this one is {SCHEMA_VERSION}",
+            where=str(path),
+            fix="Install a newer edgeguard",
+        )

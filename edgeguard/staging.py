@@ -1,0 +1,173 @@
+"""Directories that appear whole or not at all.
+
+A directory is written beside its place, in ``.NAME.tmp-XXXX``, flushed to disk, and then moved there in one step:
+by ``rename`` where nothing stood before, by ``renameat2(RENAME_EXCHANGE)`` where an older directory is replaced. A
+process that dies half way leaves the old directory untouched and a staging directory that the next run removes: each
+is locked by the process that writes it, and the kernel drops that lock when the process ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgeguard.errors import OutputExists, UsageError
+
+__all__ = ["check_free", "staged_directory", "write_file"]
+
+_LOCK = ".lock"
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+
+@contextlib.contextmanager
+def staged_directory(final: Path, *, replace_existing: bool) -> Iterator[Path]:
+    """A fresh directory that becomes ``final`` when the block ends well and vanishes when it does not.
+
+    :param replace_existing: whether a directory that already stands at ``final`` may be replaced.
+    :raises OutputExists: it stands there and may not be replaced, or it is no directory.
+    :raises UsageError: the parent does not exist or cannot be written.
+    """
+    check_free(final, replace_existing=replace_existing)
+    with _own_staging(final) as staging:
+        content = staging / "content"
+        content.mkdir()
+        yield content
+        _sync_tree(content)
+        check_free(final, replace_existing=replace_existing)
+        _publish(content, final)
+
+
+def check_free(final: Path, *, replace_existing: bool) -> None:
+    """Refuse early what :func:`staged_directory` would refuse, before minutes of work.
+
+    :raises OutputExists: see there.
+    :raises UsageError: see there.
+    """
+    if not final.parent.is_dir():
+        raise UsageError("its parent directory does not exist", where=str(final), fix="Create it or choose another -o")
+    if not os.path.lexists(final):
+        return
+    if final.is_symlink() or not final.is_dir():
+        raise OutputExists("it is there already and is no directory", where=str(final), fix="Choose another -o")
+    if not replace_existing:
+        raise OutputExists("it exists already", where=str(final), fix="Pass --force to replace it, or choose another -o")
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all: beside its place, flushed, then renamed."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.tmp-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+
+
+def _sync_tree(directory: Path) -> None:
+    """Flush every file and directory below ``directory`` to disk, so that a rename cannot overtake their content."""
+    for root, _, files in os.walk(directory):
+        for name in files:
+            _sync(Path(root, name))
+        _sync(Path(root))
+
+
+@contextlib.contextmanager
+def _own_staging(final: Path) -> Iterator[Path]:
+    """A locked staging directory beside ``final``, removed at the end; those of dead processes go first."""
+    prefix = f".{final.name}.tmp-"
+    with _directory_lock(final.parent):
+        for stale in final.parent.glob(f"{prefix}*"):
+            _remove_if_stale(stale)
+        try:
+            staging = Path(tempfile.mkdtemp(prefix=prefix, dir=final.parent))
+        except OSError as error:
+            raise UsageError(f"cannot write there: {error.strerror}", where=str(final.parent)) from None
+        lock = os.open(staging / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+        os.close(lock)
+
+
+def _remove_if_stale(staging: Path) -> None:
+    """Remove a staging directory that no living process holds. Called with the parent directory locked."""
+    try:
+        lock = os.open(staging / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError:
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return
+    else:
+        shutil.rmtree(staging, ignore_errors=True)
+    finally:
+        os.close(lock)
+
+
+@contextlib.contextmanager
+def _directory_lock(directory: Path) -> Iterator[None]:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _publish(content: Path, final: Path) -> None:
+    """Move ``content`` to ``final`` in one step; what stood there ends up at ``content``."""
+    if final.exists():
+        _exchange(content, final)
+    else:
+        os.rename(content, final)
+    _sync(final.parent)
+
+
+def _exchange(first: Path, second: Path) -> None:
+    """Swap two directories atomically (Linux 3.15, ext4, xfs, btrfs, tmpfs, overlayfs, f2fs).
+
+    :raises UsageError: the file system cannot; the old directory is untouched.
+    """
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        failure = errno.ENOSYS
+    elif renameat2(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE) == 0:
+        return
+    else:
+        failure = ctypes.get_errno()
+    raise UsageError(
+        f"this file system cannot exchange two directories in one step ({os.strerror(failure)})",
+        where=str(second),
+        fix="Remove it first, or choose another -o",
+    )
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
