@@ -80,6 +80,17 @@ class Preprocess:
         height, width = self.size
         return (self.channels, height, width) if self.layout == "nchw" else (height, width, self.channels)
 
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """Smallest and largest input that any image can become."""
+        ends = [
+            (pixel * self.scale - mean) / std
+            for pixel in (0, 255)
+            for mean in self.mean
+            for std in self.std
+        ]
+        return min(ends), max(ends)
+
     def __call__(self, images: Sequence[Array] | Array) -> Array:
         """Turn images into one input batch.
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from edgeguard.errors import BadModel
 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["open_session"]
+__all__ = ["first_line", "open_session", "run_session"]
+
+Array = np.ndarray[Any, Any]
 
 
 def open_session(
@@ -40,6 +44,34 @@ def open_session(
             model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # ONNX Runtime raises a dozen unrelated types
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         where = None if isinstance(model, bytes) else str(model)
-        raise BadModel(f"ONNX Runtime refuses it: {reason}", where=where) from None
+        raise BadModel(f"ONNX Runtime refuses it: {first_line(error)}", where=where) from None
+
+
+def run_session(session: onnxruntime.InferenceSession, inputs: Array, batch: int | None) -> Array:
+    """The only output of a session for any number of inputs.
+
+    :param inputs: ``[n, *input_shape]``.
+    :param batch: the batch size that the graph is fixed to: inputs are fed in such blocks, the last one padded with
+        copies of its last input; ``None`` feeds them all at once.
+    :raises BadModel: ONNX Runtime fails while running the model.
+    """
+    name = session.get_inputs()[0].name
+    try:
+        if batch is None:
+            return np.asarray(session.run(None, {name: inputs})[0])
+        blocks = []
+        for start in range(0, len(inputs), batch):
+            block = inputs[start : start + batch]
+            missing = batch - len(block)
+            fed = np.concatenate([block, np.repeat(block[-1:], missing, axis=0)]) if missing else block
+            blocks.append(np.asarray(session.run(None, {name: fed})[0])[: len(block)])
+        return np.concatenate(blocks)
+    except Exception as error:  # ONNX Runtime raises a dozen unrelated types
+        raise BadModel(f"ONNX Runtime fails while running it: {first_line(error)}") from None
+
+
+def first_line(error: Exception) -> str:
+    """What an exception of a native library says, without its backtrace."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -15,7 +15,9 @@ argmax is not kept in general. Most of it can be undone by a learned inverse.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
+
+import numpy as np
 
 from edgeguard.defenses.ops import Ops
 from edgeguard.errors import UsageError
@@ -68,3 +70,15 @@ class Dcp:
         reverse = ops.tanh(ops.mul(ops.log(odds), self.gamma / 2))
         gate = ops.sigmoid(ops.mul(ops.sub(ops.reduce_max(posterior), self.beta), -self.nu))
         return ops.normalize(ops.sub(posterior, ops.mul(ops.mul(gate, self.beta / 2), reverse)))
+
+    def margin(self, posterior: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Distance to the gate, whose only decision is whether max p lies above beta.
+
+        Moving the top logit by d one way and all others by d the other way multiplies the odds of the top class by
+        exp(2 d): the distance is half the difference of the log odds. From beta = 1 on the gate never closes.
+        """
+        top = posterior.max(axis=-1)
+        if self.beta >= 1:
+            return np.full(top.shape, np.inf)
+        with np.errstate(divide="ignore"):
+            return np.abs(np.log(top / (1 - top)) - np.log(self.beta / (1 - self.beta))) / 2

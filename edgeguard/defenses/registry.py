@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from typing import ClassVar, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar
+
+import numpy as np
 
 from edgeguard.defenses.dcp import Dcp
 from edgeguard.defenses.ops import Ops
@@ -34,6 +36,13 @@ class Defense(Protocol):
 
     def respond(self, ops: Ops[T], posterior: T) -> T:
         """The answer to a posterior, both ``[batch, classes]``."""
+
+    def margin(self, posterior: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """How far every logit may move, at most, before a decision of the defense changes.
+
+        :param posterior: float64 ``[batch, classes]``.
+        :returns: ``[batch]``, in logits; infinity where there is nothing to decide.
+        """
 
 
 DEFENSES: dict[str, type[Defense]] = {defense.name: defense for defense in (Dcp,)}

@@ -1,0 +1,106 @@
+"""Reading ``.npy`` and ``.npz`` arrays in blocks, so that memory does not grow with the file."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from edgeguard.errors import BadData
+
+__all__ = ["ArrayFile", "open_array"]
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayFile:
+    """An array in a file, of which only the header has been read.
+
+    :param member: name inside an ``.npz``; ``None`` for an ``.npy``.
+    """
+
+    path: Path
+    member: str | None
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+    def rows(self, count: int) -> Iterator[Array]:
+        """The array in blocks of up to ``count`` entries of its first axis.
+
+        :raises BadData: the file ends early or is damaged.
+        """
+        row_bytes = self.dtype.itemsize * math.prod(self.shape[1:])
+        with _opened(self.path, self.member) as stream:
+            _read_header(stream, self.path)
+            for start in range(0, self.shape[0], count):
+                rows = min(count, self.shape[0] - start)
+                data = _read_exactly(stream, rows * row_bytes, self.path)
+                yield np.frombuffer(data, self.dtype).reshape(rows, *self.shape[1:])
+
+    def read(self) -> Array:
+        """The whole array; for labels, which are small."""
+        return next(self.rows(max(1, self.shape[0])))
+
+
+def open_array(path: Path, name: str | None = None) -> ArrayFile | None:
+    """The array ``name`` of an ``.npz``, or the one array of an ``.npy``; ``None`` if the ``.npz`` has no such member.
+
+    :raises BadData: the file is no array file, holds Python objects, or is stored column by column.
+    """
+    member = None if name is None else f"{name}.npy"
+    if member is not None:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                if member not in archive.namelist():
+                    return None
+        except (OSError, zipfile.BadZipFile) as error:
+            raise BadData(f"is no .npz file: {error}", where=str(path), fix="Write it with numpy.savez") from None
+    with _opened(path, member) as stream:
+        shape, fortran, dtype = _read_header(stream, path)
+    if dtype.hasobject:
+        raise BadData("holds Python objects, which are never loaded", where=str(path), fix="Save plain numbers")
+    if fortran and len(shape) > 1:
+        raise BadData("is stored column by column", where=str(path), fix="Save numpy.ascontiguousarray(x)")
+    return ArrayFile(path, member, dtype, shape)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, member: str | None) -> Iterator[IO[bytes]]:
+    try:
+        if member is None:
+            with path.open("rb") as stream:
+                yield stream
+        else:
+            with zipfile.ZipFile(path) as archive, archive.open(member) as packed:
+                yield packed
+    except (OSError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise BadData(f"cannot be read: {error}", where=str(path), fix="Is it complete?") from None
+    except Exception as error:
+        if type(error).__module__ in ("zlib", "lzma", "_lzma", "bz2"):
+            raise BadData(f"is damaged: {error}", where=str(path), fix="Is it complete?") from None
+        raise
+
+
+def _read_header(stream: IO[bytes], path: Path) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    fmt = np.lib.format
+    try:
+        major, _ = fmt.read_magic(stream)
+        read = fmt.read_array_header_1_0 if major == 1 else fmt.read_array_header_2_0
+        shape, fortran, dtype = read(stream)
+    except ValueError as error:
+        raise BadData(f"is no numpy array: {error}", where=str(path), fix="Write it with numpy.save") from None
+    return shape, fortran, dtype
+
+
+def _read_exactly(stream: IO[bytes], size: int, path: Path) -> bytes:
+    data = stream.read(size)
+    if len(data) != size:
+        raise BadData("ends early", where=str(path), fix="Copy it again")
+    return data

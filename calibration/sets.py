@@ -1,0 +1,309 @@
+"""Sets of inputs: folders of images, ``.npz``, ``.npy`` and arrays, read as a stream and never held whole."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeguard.calibration.npy_stream import ArrayFile, open_array
+from edgeguard.digests import array_digest
+from edgeguard.errors import BadData
+from edgeguard.images import IMAGE_SUFFIXES, decode_image
+from edgeguard.preprocess import Preprocess
+
+__all__ = ["Batch", "DataSet", "array_set", "check_disjoint", "open_set"]
+
+Array = np.ndarray[Any, Any]
+_BLOCK = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A part of a set.
+
+    :param inputs: float32 ``[n, *input_shape]``, ready for the network.
+    :param labels: int64 ``[n]``, or ``None``.
+    :param digests: of the pixels (or of the finished inputs) of each, before preprocessing.
+    """
+
+    inputs: Array
+    labels: Array | None
+    digests: tuple[str, ...]
+
+
+class DataSet(ABC):
+    """A re-iterable stream of inputs."""
+
+    name: str
+    synthetic: bool
+    labelled: bool
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of inputs."""
+
+    @abstractmethod
+    def batches(self, size: int) -> Iterator[Batch]:
+        """The inputs in order, in blocks of ``size`` (the last may be smaller).
+
+        :raises BadData: an input is unusable; the message names it.
+        """
+
+    @cached_property
+    def digests(self) -> tuple[str, ...]:
+        """One digest an input, in order; reads the whole set once."""
+        return tuple(digest for batch in self.batches(_BLOCK) for digest in batch.digests)
+
+    @property
+    def digest(self) -> str:
+        """Identity of the whole set."""
+        return hashlib.sha256("".join(self.digests).encode()).hexdigest()
+
+
+def open_set(
+    path: Path, preprocess: Preprocess | None, input_shape: tuple[int, ...], *, limit: int | None = None
+) -> DataSet:
+    """A set of inputs for a network.
+
+    A folder holds images, flat or in class folders (whose sorted order gives the labels). An ``.npz`` holds ``x`` and
+    perhaps ``y``, an ``.npy`` just ``x``: uint8 images ``[n, height, width, 3]`` or ``[n, height, width]``, or floats
+    that are finished inputs ``[n, *input_shape]``.
+
+    :param preprocess: turns images into inputs; ``None`` when the network's input is no image.
+    :param limit: take this many, evenly spread.
+    :raises BadData: the set is empty, constant, of the wrong shape or range, or unreadable.
+    """
+    opened: DataSet
+    if path.is_dir():
+        opened = _folder(path, _needed(preprocess, path), limit)
+    elif path.suffix in (".npz", ".npy"):
+        opened = _array_file(path, preprocess, input_shape, limit)
+    elif not path.exists():
+        raise BadData("there is no such file or folder", where=str(path))
+    else:
+        raise BadData("is neither a folder of images nor .npz nor .npy", where=str(path))
+    _check_values(opened, preprocess)
+    return opened
+
+
+def array_set(inputs: Array, *, synthetic: bool) -> DataSet:
+    """A set of finished inputs, float32 ``[n, *input_shape]``, held in memory."""
+    return _ArraySet(inputs, synthetic)
+
+
+def check_disjoint(calibration: DataSet, validation: DataSet) -> None:
+    """Refuse sets that share images: a figure measured on what the ranges were fitted to flatters.
+
+    :raises BadData: with how many they share.
+    """
+    shared = set(calibration.digests) & set(validation.digests)
+    if shared:
+        raise BadData(
+            f"{len(shared)} of its images are in the calibration set {calibration.name} too",
+            where=validation.name,
+            fix="Use images for validation that calibration has not seen",
+        )
+
+
+@dataclass
+class _Folder(DataSet):
+    name: str
+    files: tuple[Path, ...]
+    labels: Array | None
+    preprocess: Preprocess
+    synthetic: bool = field(default=False, init=False)
+
+    @property
+    def labelled(self) -> bool:  # type: ignore[override]
+        return self.labels is not None
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        for start in range(0, len(self.files), size):
+            images = [decode_image(path) for path in self.files[start : start + size]]
+            labels = None if self.labels is None else self.labels[start : start + size]
+            yield Batch(self.preprocess(images), labels, tuple(map(array_digest, images)))
+
+
+@dataclass
+class _ArrayFileSet(DataSet):
+    name: str
+    array: ArrayFile
+    labels: Array | None
+    preprocess: Preprocess | None
+    chosen: Array
+    synthetic: bool = field(default=False, init=False)
+
+    @property
+    def labelled(self) -> bool:  # type: ignore[override]
+        return self.labels is not None
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        waiting: list[Array] = []
+        position = 0
+        done = 0
+        for block in self.array.rows(_BLOCK):
+            inside = self.chosen[(self.chosen >= position) & (self.chosen < position + len(block))] - position
+            waiting.extend(block[index] for index in inside)
+            position += len(block)
+            while len(waiting) >= size:
+                yield self._batch(waiting[:size], done)
+                done += size
+                waiting = waiting[size:]
+        if waiting:
+            yield self._batch(waiting, done)
+
+    def _batch(self, rows: Sequence[Array], start: int) -> Batch:
+        labels = None if self.labels is None else self.labels[self.chosen[start : start + len(rows)]]
+        digests = tuple(map(array_digest, rows))
+        if self.preprocess is not None:
+            return Batch(self.preprocess(rows), labels, digests)
+        inputs = np.stack(rows).astype(np.float32)
+        if not np.isfinite(inputs).all():
+            raise BadData("holds NaN or infinity", where=self.name)
+        return Batch(inputs, labels, digests)
+
+
+@dataclass
+class _ArraySet(DataSet):
+    inputs: Array
+    synthetic: bool
+    name: str = field(default="synthetic images", init=False)
+    labelled: bool = field(default=False, init=False)
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        for start in range(0, len(self.inputs), size):
+            inputs = self.inputs[start : start + size]
+            yield Batch(inputs, None, tuple(map(array_digest, inputs)))
+
+
+def _folder(path: Path, preprocess: Preprocess, limit: int | None) -> DataSet:
+    classes = sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    if classes:
+        found = [(file, label) for label, folder in enumerate(classes) for file in _images(folder)]
+    else:
+        found = [(file, 0) for file in _images(path)]
+    if not found:
+        raise BadData("holds no images", where=str(path), fix=f"Known suffixes: {' '.join(sorted(IMAGE_SUFFIXES))}")
+    chosen = _spread(len(found), limit)
+    labels = np.array([found[index][1] for index in chosen], np.int64) if classes else None
+    return _Folder(path.name, tuple(found[index][0] for index in chosen), labels, preprocess)
+
+
+def _images(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
+
+
+def _array_file(path: Path, preprocess: Preprocess | None, input_shape: tuple[int, ...], limit: int | None) -> DataSet:
+    where = str(path)
+    array = open_array(path, "x" if path.suffix == ".npz" else None)
+    if array is None:
+        raise BadData("has no array x", where=where, fix="numpy.savez(path, x=images, y=labels)")
+    if not array.shape or array.shape[0] == 0:
+        raise BadData("is empty", where=where)
+    if array.dtype == np.uint8:
+        _check_images(array, where)
+        preprocess = _needed(preprocess, path)
+    elif array.dtype.kind == "f":
+        if array.shape[1:] != input_shape:
+            raise BadData(
+                f"holds inputs of shape {list(array.shape[1:])}, the network takes {list(input_shape)}",
+                where=where,
+                fix="Float arrays are taken as finished inputs; save images as uint8 to have them preprocessed",
+            )
+        preprocess = None
+    else:
+        raise BadData(f"holds {array.dtype}, not uint8 images or float inputs", where=where)
+    return _ArrayFileSet(path.name, array, _labels(path, array), preprocess, _spread(array.shape[0], limit))
+
+
+def _check_images(array: ArrayFile, where: str) -> None:
+    shape = array.shape
+    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)) or min(shape) < 1:
+        raise BadData(
+            f"holds uint8 of shape {list(shape)}", where=where, fix="Images are [n, height, width, 3] or [n, height, width]"
+        )
+
+
+def _labels(path: Path, array: ArrayFile) -> Array | None:
+    if path.suffix != ".npz":
+        return None
+    labels = open_array(path, "y")
+    if labels is None:
+        return None
+    if labels.dtype.kind not in "iu" or labels.shape != array.shape[:1]:
+        raise BadData(
+            f"y is {labels.dtype} {list(labels.shape)}, not one integer for each of {array.shape[0]} images",
+            where=str(path),
+        )
+    return labels.read().astype(np.int64)
+
+
+def _needed(preprocess: Preprocess | None, path: Path) -> Preprocess:
+    if preprocess is None:
+        raise BadData(
+            "holds images, and the network's input is no image",
+            where=str(path),
+            fix="Pass finished inputs as float arrays in an .npz",
+        )
+    return preprocess
+
+
+def _spread(count: int, limit: int | None) -> Array:
+    """Indices of ``limit`` of ``count`` entries, evenly spread; all without a limit."""
+    if limit is None or limit >= count:
+        return np.arange(count)
+    return np.arange(limit) * count // limit
+
+
+def _check_values(data: DataSet, preprocess: Preprocess | None) -> None:
+    """Read the set until it shows two different images and a plausible range of values.
+
+    :raises BadData: it is constant, or its values cannot be what the network was trained on.
+    """
+    low, high = np.inf, -np.inf
+    seen: set[str] = set()
+    for batch in data.batches(_BLOCK):
+        low, high = min(low, float(batch.inputs.min())), max(high, float(batch.inputs.max()))
+        seen.update(batch.digests[:2])
+        if preprocess is not None:
+            _refuse_outside(low, high, preprocess, data.name)
+    if low == high:
+        raise BadData("is constant: one and the same value throughout", where=data.name, fix="Use real images")
+    if len(data) > 1 and len(seen) == 1:
+        raise BadData("is constant: one and the same image throughout", where=data.name, fix="Use different images")
+    if preprocess is not None:
+        black, white = preprocess.value_range
+        if high - low < 0.02 * (white - black):
+            raise BadData(
+                f"has the wrong range: inputs span {low:.4g} to {high:.4g}, of {black:.4g} to {white:.4g} possible",
+                where=data.name,
+                fix="Were pixels of 0..1 saved as uint8, or is --preprocess not the network's?",
+            )
+
+
+def _refuse_outside(low: float, high: float, preprocess: Preprocess, name: str) -> None:
+    black, white = preprocess.value_range
+    slack = 0.01 * (white - black)
+    if low < black - slack or high > white + slack:
+        raise BadData(
+            f"has the wrong range: inputs reach {low:.4g} to {high:.4g}, but preprocessed images lie in "
+            f"{black:.4g} to {white:.4g}",
+            where=name,
+            fix="Float arrays are taken as finished inputs; save images as uint8 to have them preprocessed",
+        )

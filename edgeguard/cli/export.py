@@ -1,0 +1,1 @@
+"""``edgeguard export``: a trained network becomes a defended artifact."""

@@ -1,0 +1,115 @@
+"""Golden inputs: what travels with an artifact so that a device can prove it computes what the exporter computed.
+
+Integer kernels of different CPUs differ by a few steps (onnxruntime#20479, #28609). An input is therefore only golden
+if no decision, neither the argmax nor one of the defense, lies within :data:`MARGIN_STEPS` quantization steps of the
+logits; and each carries its own tolerance, derived from what one step of every logit does to its answer.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgeguard.defenses.head import Head, posterior
+from edgeguard.defenses.ops import NumpyOps
+from edgeguard.defenses.registry import Defense
+
+__all__ = ["MARGIN_STEPS", "Goldens", "choose_goldens", "decision_margin"]
+
+Array = np.ndarray[Any, Any]
+
+MARGIN_STEPS = 3
+# Enough to notice a wrong kernel, few enough not to outweigh the model they travel with.
+_MOST = 32
+_BYTES = 2 << 20
+_FLOAT_NOISE = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Goldens:
+    """Golden inputs and what is expected of them.
+
+    :param inputs: float32 ``[n, *input_shape]``.
+    :param answers: float32 ``[n, classes]``.
+    :param tolerance: float32 ``[n]``, largest absolute difference of an entry that one step of the logits explains.
+    """
+
+    inputs: Array
+    answers: Array
+    tolerance: Array
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.inputs)
+
+    def to_bytes(self) -> bytes:
+        """The content of ``golden.npz``."""
+        stream = io.BytesIO()
+        np.savez_compressed(stream, inputs=self.inputs, answers=self.answers, tolerance=self.tolerance)
+        return stream.getvalue()
+
+
+def choose_goldens(inputs: Array, logits: Array, answers: Array, step: float, defense: Defense | None) -> Goldens:
+    """The candidates with enough margin, spread over the predicted classes, those with most margin first.
+
+    :param inputs: float32 ``[n, *input_shape]``, candidates.
+    :param logits: float32 ``[n, classes]``, of the undefended network.
+    :param answers: float32 ``[n, classes]``, of the artifact.
+    :param step: one quantization step of the logits.
+    """
+    margin = decision_margin(logits, defense)
+    eligible = np.flatnonzero(margin >= MARGIN_STEPS * step)
+    size = max(4, min(_MOST, _BYTES // max(1, inputs[:1].nbytes)))
+    chosen = _spread(eligible, logits.argmax(axis=-1), margin, size)
+    return Goldens(inputs[chosen], answers[chosen], _tolerance(logits[chosen], step, defense))
+
+
+def decision_margin(logits: Array, defense: Defense | None) -> Array:
+    """How far every logit may move before the argmax or a decision of the defense changes, ``[n]``, in logits."""
+    exact = logits.astype(np.float64)
+    two = np.partition(exact, -2, axis=-1)[:, -2:]
+    margin = (two[:, 1] - two[:, 0]) / 2
+    if defense is not None:
+        head = Head("logits", logits.shape[-1])
+        margin = np.minimum(margin, defense.margin(posterior(NumpyOps(np.float64), head, exact)))
+    return margin
+
+
+def _spread(eligible: Array, classes: Array, margin: Array, size: int) -> Array:
+    """Round-robin over classes, largest margin first, so that no class fills the set."""
+    order = sorted(eligible.tolist(), key=lambda index: -margin[index])
+    rank: dict[int, int] = {}
+    ranked = []
+    for index in order:
+        label = int(classes[index])
+        ranked.append((rank.get(label, 0), label, index))
+        rank[label] = rank.get(label, 0) + 1
+    return np.array(sorted(index for _, _, index in sorted(ranked)[:size]), np.intp)
+
+
+def _tolerance(logits: Array, step: float, defense: Defense | None) -> Array:
+    """Largest change of an answer when each logit moves by up to one step: each one alone, and random signs."""
+    head = Head("logits", logits.shape[-1])
+    ops = NumpyOps(np.float64)
+
+    def answer(values: Array) -> Array:
+        value = posterior(ops, head, values)
+        return value if defense is None else defense.respond(ops, value)
+
+    classes = logits.shape[-1]
+    rng = np.random.default_rng(0)
+    top = np.argsort(-logits, axis=-1)[:, : min(classes, 8)]
+    result = np.zeros(len(logits))
+    for row, values in enumerate(logits.astype(np.float64)):
+        moves = rng.choice([-1.0, 1.0], (64, classes))
+        alone = np.full((2 * top.shape[1], classes), -1.0)
+        for position, index in enumerate(top[row]):
+            alone[2 * position, index] = 1.0
+            alone[2 * position + 1] = 1.0
+            alone[2 * position + 1, index] = -1.0
+        moved = answer(values + step * np.concatenate([moves, alone]))
+        result[row] = np.abs(moved - answer(values[None])).max()
+    return (result + _FLOAT_NOISE).astype(np.float32)

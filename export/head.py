@@ -1,0 +1,251 @@
+"""Finding what a classifier ends in, cutting it back to its logits, and attaching a defense there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
+
+from edgeguard.defenses.head import Head, posterior
+from edgeguard.defenses.registry import Defense
+from edgeguard.errors import BadModel
+from edgeguard.export.onnx_ops import OnnxOps
+
+__all__ = ["ANSWER", "LOGITS", "FoundHead", "attach", "cut_to_logits", "expose_integer_logits", "find_head"]
+
+LOGITS = "logits"
+ANSWER = "probabilities"
+# Operators that only change the shape of what they carry, or nothing at all.
+_CARRIERS = frozenset({"Identity", "Flatten", "Reshape", "Squeeze", "Dropout"})
+_NORMALISERS = frozenset({"Softmax", "LogSoftmax"})
+
+
+@dataclass(frozen=True, slots=True)
+class FoundHead:
+    """The end of a classifier.
+
+    :param kind: what the graph returns: ``logits``, ``posterior`` (softmax) or ``log-posterior`` (log-softmax).
+    :param logits: the value to defend; for logits the graph's own output.
+    :param classes: number of classes.
+    """
+
+    kind: Literal["logits", "posterior", "log-posterior"]
+    logits: str
+    classes: int
+
+
+def find_head(model: ModelProto) -> FoundHead:
+    """What a classifier with one float output ends in.
+
+    :raises BadModel: there is no classification head, with the reason.
+    """
+    if len(model.graph.output) != 1:
+        names = ", ".join(output.name for output in model.graph.output)
+        raise BadModel(
+            f"has {len(model.graph.output)} outputs ({names}); a classifier has one",
+            fix="Export the network with its logits or probabilities as its only output",
+        )
+    output = model.graph.output[0]
+    if output.type.tensor_type.elem_type != TensorProto.FLOAT:
+        kind = TensorProto.DataType.Name(output.type.tensor_type.elem_type).lower()
+        raise BadModel(
+            f"the output {output.name!r} is {kind}, not float: labels or detections cannot be defended",
+            fix="Export the network up to its logits or probabilities",
+        )
+    shapes = _shapes(model)
+    classes = _class_count(output.name, shapes)
+    producers = {name: node for node in model.graph.node for name in node.output}
+    value = output.name
+    while value in producers and producers[value].op_type in _CARRIERS:
+        value = producers[value].input[0]
+    node = producers.get(value)
+    if node is None:
+        raise BadModel(f"the output {output.name!r} is the input itself: there is no network to defend")
+    if node.op_type not in _NORMALISERS:
+        return FoundHead("logits", output.name, classes)
+    _check_softmax_axis(node, shapes, classes)
+    return FoundHead("posterior" if node.op_type == "Softmax" else "log-posterior", node.input[0], classes)
+
+
+def cut_to_logits(model: ModelProto, head: FoundHead) -> ModelProto:
+    """A copy that returns its logits, float ``[batch, classes]``, under the name ``logits``.
+
+    What followed them is removed. A trailing ``[batch, classes, 1, 1]`` is flattened.
+    """
+    result = ModelProto()
+    result.CopyFrom(model)
+    graph = result.graph
+    shape = _shapes(model).get(head.logits)
+    if shape is None or len(shape) != 2:
+        graph.node.append(helper.make_node("Flatten", [head.logits], [LOGITS], name="edgeguard_flatten", axis=1))
+        _forget(graph, LOGITS)
+    else:
+        _rename_value(graph, head.logits, LOGITS)
+    _set_output(graph, LOGITS, TensorProto.FLOAT, _batch_dimension(model), head.classes)
+    return remove_dead_nodes(result)
+
+
+def attach(model: ModelProto, head: Head, defense: Defense | None) -> ModelProto:
+    """A copy of a network ending in ``head`` that returns answers under the name ``probabilities``.
+
+    The logits are no output any more: nothing undefended can be read from the file by running it.
+
+    :param defense: ``None`` returns the plain posterior.
+    """
+    result = ModelProto()
+    result.CopyFrom(model)
+    graph = result.graph
+    ops = OnnxOps(next(entry.version for entry in model.opset_import if entry.domain == ""))
+    value = posterior(ops, head, graph.output[0].name)
+    if defense is not None:
+        value = defense.respond(ops, value)
+    if value == graph.output[0].name:
+        ops.nodes.append(helper.make_node("Identity", [value], [ANSWER], name="edgeguard_identity"))
+    else:
+        ops.rename(value, ANSWER)
+    graph.node.extend(ops.nodes)
+    graph.initializer.extend(ops.initializers)
+    _set_output(graph, ANSWER, TensorProto.FLOAT, _batch_dimension(model), head.classes)
+    return result
+
+
+def expose_integer_logits(model: ModelProto) -> tuple[ModelProto, Head]:
+    """A copy of an int8-head network whose output is the integer tensor before the last dequantization, and its head.
+
+    For host placement: the runtime's post-processor dequantizes, so the graph need not.
+
+    :raises BadModel: the output is not dequantized from uint8 or int8 with one scale.
+    """
+    producers = {name: node for node in model.graph.node for name in node.output}
+    node = producers.get(model.graph.output[0].name)
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    if node is None or node.op_type != "DequantizeLinear" or not set(node.input[1:]) <= set(constants):
+        raise BadModel("the output is no dequantized integer tensor", fix="Export with --head int8")
+    scale, zero_point = (numpy_helper.to_array(constants[name]) for name in node.input[1:3])
+    if scale.size != 1 or zero_point.dtype.name not in ("uint8", "int8"):
+        raise BadModel(f"logits quantized per channel or as {zero_point.dtype} are not supported")
+    classes = model.graph.output[0].type.tensor_type.shape.dim[-1].dim_value
+    head = Head(
+        "logits", classes, "uint8" if zero_point.dtype.name == "uint8" else "int8", float(scale), int(zero_point)
+    )
+    result = ModelProto()
+    result.CopyFrom(model)
+    graph = result.graph
+    element = TensorProto.UINT8 if head.dtype == "uint8" else TensorProto.INT8
+    name = node.input[0]
+    graph.node.remove(next(each for each in graph.node if each.output[0] == node.output[0]))
+    _forget(graph, LOGITS)
+    _rename_value(graph, name, LOGITS)
+    _set_output(graph, LOGITS, element, _batch_dimension(model), classes)
+    return result, head
+
+
+def remove_dead_nodes(model: ModelProto) -> ModelProto:
+    """The model without nodes, constants and shape notes that its outputs do not need; changed in place."""
+    graph = model.graph
+    needed = {output.name for output in graph.output}
+    kept: list[NodeProto] = []
+    for node in reversed(graph.node):
+        if needed & set(node.output):
+            kept.append(node)
+            needed.update(node.input)
+            needed.update(_captured(node))
+    kept_nodes = list(reversed(kept))
+    del graph.node[:]
+    graph.node.extend(kept_nodes)
+    for field in (graph.initializer, graph.value_info):
+        entries = [entry for entry in field if entry.name in needed]
+        del field[:]
+        field.extend(entries)
+    return model
+
+
+def _captured(node: NodeProto) -> set[str]:
+    """Names that a node's subgraphs use from the outer graph (or define themselves; too many is harmless)."""
+    graphs = [attribute.g for attribute in node.attribute if attribute.HasField("g")]
+    graphs += [graph for attribute in node.attribute for graph in attribute.graphs]
+    names: set[str] = set()
+    for graph in graphs:
+        names.update(output.name for output in graph.output)
+        for inner in graph.node:
+            names.update(inner.input)
+            names |= _captured(inner)
+    return names
+
+
+def _shapes(model: ModelProto) -> dict[str, tuple[int | None, ...]]:
+    """Known shapes by value name; unknown dimensions are ``None``."""
+    graph = shape_inference.infer_shapes(model, data_prop=True).graph
+    shapes: dict[str, tuple[int | None, ...]] = {}
+    for entry in (*graph.value_info, *graph.input, *graph.output):
+        if entry.type.tensor_type.HasField("shape"):
+            shapes[entry.name] = tuple(
+                dim.dim_value if dim.HasField("dim_value") else None for dim in entry.type.tensor_type.shape.dim
+            )
+    return shapes
+
+
+def _class_count(output: str, shapes: dict[str, tuple[int | None, ...]]) -> int:
+    shape = shapes.get(output)
+    where = f"output {output!r}"
+    if shape is None:
+        raise BadModel("its shape cannot be inferred", where=where, fix="Pass --input-shape C,H,W")
+    trailing = [dim for dim in shape[2:] if dim != 1]
+    if len(shape) < 2 or trailing:
+        printed = ["batch" if index == 0 else "?" if dim is None else dim for index, dim in enumerate(shape)]
+        raise BadModel(
+            f"has shape {printed}; a classifier returns [batch, classes]",
+            where=where,
+            fix="edgeguard defends classifiers: detectors, segmenters and generators have no class posterior",
+        )
+    if shape[1] is None:
+        raise BadModel("its number of classes is unknown", where=where, fix="Pass --input-shape C,H,W")
+    if shape[1] < 2:
+        raise BadModel(
+            f"has {shape[1]} class", where=where, fix="A regression or a single sigmoid has no posterior to defend"
+        )
+    return shape[1]
+
+
+def _check_softmax_axis(node: NodeProto, shapes: dict[str, tuple[int | None, ...]], classes: int) -> None:
+    shape = shapes.get(node.input[0])
+    axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), -1)
+    if shape is None:
+        return
+    normalised = shape[axis] if -len(shape) <= axis < len(shape) else None
+    if normalised != classes:
+        raise BadModel(
+            f"{node.op_type} runs over an axis of {normalised}, not over the {classes} classes",
+            where=f"node {node.name or node.output[0]!r}",
+        )
+
+
+def _batch_dimension(model: ModelProto) -> int | str:
+    dimension = model.graph.input[0].type.tensor_type.shape.dim[0]
+    return dimension.dim_value if dimension.HasField("dim_value") else dimension.dim_param or "batch"
+
+
+def _set_output(graph: GraphProto, name: str, element: int, batch: int | str, classes: int) -> None:
+    del graph.output[:]
+    graph.output.append(helper.make_tensor_value_info(name, element, [batch, classes]))
+    _forget(graph, name)
+
+
+def _forget(graph: GraphProto, name: str) -> None:
+    """Drop a stale shape note of a value."""
+    for entry in [entry for entry in graph.value_info if entry.name == name]:
+        graph.value_info.remove(entry)
+
+
+def _rename_value(graph: GraphProto, old: str, new: str) -> None:
+    """Rename a value everywhere it is produced and used; a different value that has the new name steps aside."""
+    if old == new:
+        return
+    for before, after in ((new, f"{new}_before_edgeguard"), (old, new)):
+        for node in graph.node:
+            for field in (node.input, node.output):
+                for index, name in enumerate(field):
+                    if name == before:
+                        field[index] = after
+        _forget(graph, before)

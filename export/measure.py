@@ -1,0 +1,90 @@
+"""What an export measured: the artifact beside the float network and beside itself without the defense."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from edgeguard.calibration.sets import DataSet
+from edgeguard.errors import GuardFailed
+from edgeguard.manifest import Measured
+
+__all__ = ["SUM_TOLERANCE", "Answerers", "check_contract", "measure"]
+
+Array = np.ndarray[Any, Any]
+Answerer = Callable[[Array], Array]
+
+# Float32 rows of up to a few thousand entries, normalised in float32.
+SUM_TOLERANCE = 1e-4
+_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Answerers:
+    """Three ways to answer the same inputs, each float32 ``[n, classes]`` posteriors.
+
+    :param float_model: the network as it was loaded.
+    :param undefended: as deployed, without the defense.
+    :param deployed: as deployed.
+    """
+
+    float_model: Answerer
+    undefended: Answerer
+    deployed: Answerer
+
+
+def measure(
+    answerers: Answerers, data: DataSet, on: Literal["validation", "calibration"], *, defended: bool, keeps_argmax: bool
+) -> Measured:
+    """Agreement, accuracy, flips and distortion over a set, in one pass.
+
+    :raises GuardFailed: an answer breaks the contract of every defense.
+    """
+    images = agreed = flips = 0
+    right = np.zeros(3, np.int64)
+    l1_sum = l1_max = 0.0
+    for batch in data.batches(_BATCH):
+        exact = answerers.float_model(batch.inputs)
+        plain = answerers.undefended(batch.inputs)
+        answers = answerers.deployed(batch.inputs)
+        check_contract(answers, plain, keeps_argmax=keeps_argmax)
+        top = np.stack([values.argmax(axis=-1) for values in (exact, plain, answers)])
+        distance = np.abs(answers - plain).sum(axis=-1, dtype=np.float64)
+        images += len(batch.inputs)
+        agreed += int((top[0] == top[2]).sum())
+        flips += int((top[1] != top[2]).sum())
+        l1_sum += float(distance.sum())
+        l1_max = max(l1_max, float(distance.max()))
+        if batch.labels is not None:
+            right += (top == batch.labels).sum(axis=-1)
+    accuracy = [float(count) / images if data.labelled else None for count in right]
+    return Measured(
+        on=on,
+        images=images,
+        agreement=agreed / images,
+        accuracy_float=accuracy[0],
+        accuracy_undefended=accuracy[1],
+        accuracy=accuracy[2],
+        flips=flips / images if defended else None,
+        l1_mean=l1_sum / images if defended else None,
+        l1_max=l1_max if defended else None,
+    )
+
+
+def check_contract(answers: Array, undefended: Array, *, keeps_argmax: bool) -> None:
+    """Refuse answers that are no posterior (onnx2tf#942), or that lost an argmax the defense promised to keep.
+
+    :raises GuardFailed: with the first offending row's figures.
+    """
+    if not np.isfinite(answers).all():
+        raise GuardFailed("the model answers with NaN or infinity", fix="Check the network's weights and input range")
+    if answers.min() < 0:
+        raise GuardFailed(f"the model answers with a negative probability ({answers.min():.3g})")
+    worst = float(np.abs(answers.sum(axis=-1, dtype=np.float64) - 1).max())
+    if worst > SUM_TOLERANCE:
+        raise GuardFailed(f"answers sum to 1 only within {worst:.3g}, not within {SUM_TOLERANCE:g}")
+    if keeps_argmax and (answers.argmax(axis=-1) != undefended.argmax(axis=-1)).any():
+        raise GuardFailed("the defense promises to keep the argmax and did not")

@@ -1,0 +1,217 @@
+"""The main job: a trained network goes in, a verified and measured artifact comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+from onnx import ModelProto
+
+from edgeguard.artifact import GOLDEN
+from edgeguard.calibration.sets import DataSet, array_set, check_disjoint, open_set
+from edgeguard.defenses.head import Head
+from edgeguard.defenses.postprocess import PostProcessor
+from edgeguard.defenses.registry import Defense, configure, parameters
+from edgeguard.errors import BadData
+from edgeguard.export.calibrating import TABLE, choose_set
+from edgeguard.export.golden import Goldens, choose_goldens
+from edgeguard.export.head import attach, expose_integer_logits
+from edgeguard.export.loading import LoadedModel, load_model
+from edgeguard.export.measure import Answerers, measure
+from edgeguard.export.network import Network, keep_in_float, prepare, quantize, sample
+from edgeguard.export.packing import Package, publish
+from edgeguard.export.request import ExportRequest, Reporter
+from edgeguard.export.tools import tool_versions
+from edgeguard.manifest import DefenseRecord, Manifest, ModelFacts, SourceFacts
+from edgeguard.preprocess import Preprocess
+from edgeguard.runtimes.ort_session import open_session, run_session
+from edgeguard.staging import check_free
+
+__all__ = ["export"]
+
+Array = np.ndarray[Any, Any]
+
+_MODEL = "model.onnx"
+_LAB_FLOAT = "float.onnx"
+_LAB_INT8 = "int8.onnx"
+# Enough candidates that some have margin to every decision, few enough to hold in memory.
+_CANDIDATES = 256
+
+
+def export(request: ExportRequest, reporter: Reporter) -> Manifest:
+    """Export a network; returns the manifest of the artifact, which then stands at ``request.output``.
+
+    Everything that can be refused is refused before anything is written.
+
+    :raises UsageError: contradicting options.
+    :raises RejectedInput: the model or a data set cannot be used, or a guard refuses the result.
+    """
+    check_free(request.output, replace_existing=request.replace_existing)
+    told = _Told(reporter)
+    told.step(f"loading {request.load.path.name}")
+    loaded = load_model(request.load)
+    preprocess = request.preprocess(loaded.input_shape)
+    model, classes = prepare(loaded, request.target)
+    if request.labels and len(request.labels) != classes:
+        raise BadData(f"{len(request.labels)} labels for {classes} classes", where="--labels")
+    defense = _defense(request, classes)
+    validation = None
+    if request.validation is not None:
+        validation = open_set(request.validation, preprocess, loaded.input_shape)
+    network, data = _network(request, loaded, model, classes, preprocess, validation, told)
+    deployed, head = _deployed(request, network, defense)
+
+    undefended = attach(network.model, Head("logits", classes), None)
+    exact = attach(model, Head("logits", classes), None)
+    post = PostProcessor(head, defense if head.kind == "logits" else None)
+    run_deployed = _answerer(deployed, loaded.batch)
+    answerers = Answerers(
+        float_model=_answerer(exact, loaded.batch),
+        undefended=_answerer(undefended, loaded.batch),
+        deployed=lambda inputs: post(run_deployed(inputs)),
+    )
+    measured_on: Literal["validation", "calibration"] = "calibration" if validation is None else "validation"
+    told.step(f"measuring on the {measured_on} set")
+    measured = measure(
+        answerers,
+        data if validation is None else validation,
+        measured_on,
+        defended=defense is not None,
+        keeps_argmax=defense is None or defense.keeps_argmax,
+    )
+    goldens = _goldens(network, data, answerers, defense, loaded.batch, told)
+    manifest = Manifest(
+        target=request.target.name,
+        min_onnxruntime=request.target.min_onnxruntime,
+        source=SourceFacts(request.load.path.name, loaded.sha256, loaded.kind),
+        model=ModelFacts(
+            file=_MODEL,
+            format="onnx",
+            input_name=deployed.graph.input[0].name,
+            input_shape=loaded.input_shape,
+            batch=loaded.batch,
+            output_name=deployed.graph.output[0].name,
+            head=head,
+        ),
+        preprocess=preprocess,
+        labels=request.labels,
+        tools=tool_versions(loaded.kind),
+        files={},
+        lab={},
+        calibration=network.calibration,
+        quantization=network.quantization,
+        defense=_record(request, defense, told),
+        measured=measured,
+        warnings=told.warnings,
+    )
+    files = {_MODEL: deployed.SerializeToString(deterministic=True), GOLDEN: goldens.to_bytes()}
+    lab = {_LAB_FLOAT: exact.SerializeToString(deterministic=True)}
+    if network.quantization is not None:
+        lab[_LAB_INT8] = undefended.SerializeToString(deterministic=True)
+    if network.table is not None:
+        lab[TABLE] = network.table.to_bytes()
+    told.step(f"writing {request.output}")
+    return publish(Package(manifest, files, lab), request.output, replace_existing=request.replace_existing)
+
+
+class _Told:
+    """A reporter that remembers its warnings for the manifest."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self.warnings: tuple[str, ...] = ()
+
+    def step(self, text: str) -> None:
+        self._reporter.step(text)
+
+    def progress(self, done: int, total: int) -> None:
+        self._reporter.progress(done, total)
+
+    def warn(self, text: str) -> None:
+        self.warnings += (text,)
+        self._reporter.warn(text)
+
+
+def _defense(request: ExportRequest, classes: int) -> Defense | None:
+    choice = request.defense
+    return None if choice is None else configure(choice.name, choice.overrides, classes)
+
+
+def _network(
+    request: ExportRequest,
+    loaded: LoadedModel,
+    model: ModelProto,
+    classes: int,
+    preprocess: Preprocess | None,
+    validation: DataSet | None,
+    told: _Told,
+) -> tuple[Network, DataSet]:
+    """The network in its final numeric type, and the set that candidates for goldens come from."""
+    if request.quantization is not None:
+        data = choose_set(request, loaded, preprocess, told)
+        if validation is not None:
+            check_disjoint(data, validation)
+        return quantize(request, request.quantization, model, classes, data, loaded.batch, told), data
+    if request.calibration.data is not None:
+        data = open_set(request.calibration.data, preprocess, loaded.input_shape, limit=request.calibration.limit)
+    else:
+        data = validation or array_set(_noise(loaded.input_shape, preprocess), synthetic=True)
+    return keep_in_float(model, classes, sample(data, _CANDIDATES), loaded.batch), data
+
+
+def _noise(shape: tuple[int, ...], preprocess: Preprocess | None) -> Array:
+    """Smooth random inputs, for a float export that was given no image at all."""
+    rng = np.random.default_rng(0)
+    if preprocess is None:
+        return rng.standard_normal((64, *shape), np.float32)
+    coarse = rng.integers(0, 256, (64, 4, 4, 3), np.uint8)
+    return preprocess(list(coarse))
+
+
+def _deployed(request: ExportRequest, network: Network, defense: Defense | None) -> tuple[ModelProto, Head]:
+    """The model file's graph, and what it ends in."""
+    if request.defense is None or request.defense.placement == "graph":
+        model = attach(network.model, Head("logits", network.classes), defense)
+        return model, Head("posterior", network.classes)
+    if request.quantization is not None and request.quantization.head == "int8":
+        return expose_integer_logits(network.model)
+    return network.model, Head("logits", network.classes)
+
+
+def _record(request: ExportRequest, defense: Defense | None, told: _Told) -> DefenseRecord | None:
+    if defense is None or request.defense is None:
+        return None
+    on_host = request.defense.placement == "host"
+    if on_host:
+        told.warn(
+            f"the model file itself is NOT defended (placement host): only edgeguard's runtime applies {defense.name}; "
+            "whoever runs the file with plain onnxruntime reads raw logits"
+        )
+    return DefenseRecord(
+        defense.name, defense.version, parameters(defense), request.defense.placement, file_undefended=on_host
+    )
+
+
+def _goldens(
+    network: Network,
+    data: DataSet,
+    answerers: Answerers,
+    defense: Defense | None,
+    batch: int | None,
+    told: _Told,
+) -> Goldens:
+    inputs = sample(data, _CANDIDATES)
+    logits = run_session(open_session(network.model.SerializeToString()), inputs, batch)
+    goldens = choose_goldens(inputs, logits, answerers.deployed(inputs), network.step, defense)
+    if not len(goldens):
+        told.warn(
+            "no input is far enough from every decision to be golden: verify can check digests and the head, "
+            "but not the answers"
+        )
+    return goldens
+
+
+def _answerer(model: ModelProto, batch: int | None) -> Callable[[Array], Array]:
+    session = open_session(model.SerializeToString())
+    return lambda inputs: run_session(session, inputs, batch)

@@ -1,0 +1,95 @@
+"""What an export is asked to do, and whom it tells about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from edgeguard.defenses.registry import DEFAULT_DEFENSE
+from edgeguard.export.loading import LoadRequest
+from edgeguard.preprocess import Preprocess
+from edgeguard.targets import Target
+
+__all__ = ["CalibrationChoice", "DefenseChoice", "ExportRequest", "QuantizationChoice", "Reporter"]
+
+
+class Reporter(Protocol):
+    """Receives what a person would like to know while waiting."""
+
+    def step(self, text: str) -> None:
+        """A stage begins."""
+
+    def warn(self, text: str) -> None:
+        """Something that the artifact's owner must know; it also lands in the manifest."""
+
+    def progress(self, done: int, total: int) -> None:
+        """Within a stage."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationChoice:
+    """Where activation ranges come from.
+
+    :param data: images; ``None`` looks for a sidecar beside the model, then makes synthetic ones.
+    :param limit: at most this many images, spread evenly over the set.
+    :param synthetic_seconds: bound on making synthetic images.
+    """
+
+    data: Path | None
+    observer: str
+    limit: int | None = None
+    synthetic_seconds: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizationChoice:
+    """How to quantize.
+
+    :param head: whether logits leave the last layer as float or int8.
+    :param keep_float: names of nodes that stay in float.
+    """
+
+    head: Literal["float", "int8"] = "float"
+    keep_float: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DefenseChoice:
+    """Which defense, and where it runs.
+
+    :param parameters: overrides, as text.
+    """
+
+    name: str = DEFAULT_DEFENSE
+    parameters: tuple[tuple[str, str], ...] = ()
+    placement: Literal["graph", "host"] = "graph"
+
+    @property
+    def overrides(self) -> Mapping[str, str]:
+        """The overrides by name."""
+        return dict(self.parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """One export.
+
+    :param preprocess: gives the preprocessing for the network's input shape; ``None`` for inputs that are no images.
+    :param quantization: ``None`` leaves the network in float.
+    :param defense: ``None`` leaves the answers as they are.
+    :param validation: images apart from the calibration set, to measure on.
+    :param replace_existing: whether an artifact at ``output`` may be replaced.
+    """
+
+    load: LoadRequest
+    output: Path
+    target: Target
+    preprocess: Callable[[tuple[int, ...]], Preprocess | None]
+    calibration: CalibrationChoice
+    quantization: QuantizationChoice | None
+    defense: DefenseChoice | None
+    validation: Path | None = None
+    labels: tuple[str, ...] = ()
+    replace_existing: bool = False
