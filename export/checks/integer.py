@@ -1,0 +1,76 @@
+"""Is an int8 file really int8, and does it really run in integers?"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
+
+from edgeguard.errors import GuardFailed
+from edgeguard.export.passes.fold import optimized
+from edgeguard.runtimes.ort_session import open_session
+
+__all__ = ["check_really_int8", "integer_mac_share"]
+
+_INTEGER = frozenset({"QLinearConv", "ConvInteger", "QGemm", "QLinearMatMul", "MatMulInteger", "MatMulIntegerToFloat"})
+_FLOAT = frozenset({"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul"})
+_INTEGER_TYPES = (TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32)
+# Position of the weights among a node's inputs.
+_WEIGHT = {"QLinearConv": 3, "QGemm": 3, "QLinearMatMul": 3}
+# Below this, names and shapes outweigh the weights and the size of a file says nothing.
+_SMALL = 64 * 1024
+
+
+def check_really_int8(before: ModelProto, after: ModelProto) -> None:
+    """Some weights are 8-bit integers, and the file shrank accordingly (ultralytics#17158, #4709, nncf#1936).
+
+    :raises GuardFailed: they are not, or it did not.
+    """
+    sizes = {True: 0, False: 0}
+    for tensor in after.graph.initializer:
+        sizes[tensor.data_type in _INTEGER_TYPES] += math.prod(tensor.dims)
+    if not sizes[True]:
+        raise GuardFailed("no weight was quantized: the file would be int8 in name only (nncf#1936)")
+    quantized_bytes, float_bytes = after.ByteSize(), before.ByteSize()
+    if float_bytes > _SMALL and sizes[False] < sizes[True] and quantized_bytes > 0.6 * float_bytes:
+        raise GuardFailed(
+            f"the int8 file has {quantized_bytes} bytes, the float one {float_bytes}: it is no int8 file "
+            "(ultralytics#17158)"
+        )
+
+
+def integer_mac_share(model: ModelProto) -> float:
+    """Share of multiply-accumulates in integer kernels, 0..1, in the graph that ONNX Runtime makes of a model.
+
+    Output shapes are those of a real run on zeros (onnxruntime#12487, #21496: islands nobody noticed).
+    """
+    graph_model = optimized(model, extended=True)
+    nodes = [node for node in graph_model.graph.node if node.op_type in _INTEGER | _FLOAT]
+    if not nodes:
+        return 0.0
+    weights = {tensor.name: math.prod(tensor.dims) for tensor in graph_model.graph.initializer}
+    dims = {tensor.name: tuple(tensor.dims) for tensor in graph_model.graph.initializer}
+    shapes = _output_shapes(graph_model, [node.output[0] for node in nodes])
+    macs = {True: 0.0, False: 0.0}
+    for node in nodes:
+        weight = node.input[_WEIGHT.get(node.op_type, 1)]
+        if weight in weights:
+            output = shapes[node.output[0]]
+            macs[node.op_type in _INTEGER] += math.prod(output) * weights[weight] / _outputs_of(node, dims[weight], output)
+    total = macs[True] + macs[False]
+    return macs[True] / total if total else 0.0
+
+
+def _outputs_of(node: NodeProto, weight: tuple[int, ...], output: tuple[int, ...]) -> int:
+    """How many output channels the weights produce."""
+    return weight[0] if "Conv" in node.op_type else output[-1]
+
+
+def _output_shapes(model: ModelProto, names: list[str]) -> dict[str, tuple[int, ...]]:
+    present = {value.name for value in model.graph.output}
+    model.graph.output.extend(ValueInfoProto(name=name) for name in names if name not in present)
+    session = open_session(model.SerializeToString(), optimize=False)
+    source = session.get_inputs()[0]
+    zeros = np.zeros([dim if isinstance(dim, int) else 1 for dim in source.shape], np.float32)
+    return {name: value.shape for name, value in zip(names, session.run(names, {source.name: zeros}), strict=True)}

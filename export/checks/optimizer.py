@@ -1,0 +1,19 @@
+"""Graph optimizations must not change answers (onnxruntime#11576, #24711)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from onnx import ModelProto
+
+from edgeguard.runtimes.ort_session import open_session, run_session
+
+__all__ = ["optimizer_difference"]
+
+
+def optimizer_difference(model: ModelProto, inputs: np.ndarray[Any, Any], batch: int | None) -> float:
+    """Largest absolute difference of an output between graph optimizations off and on, over ``inputs``."""
+    data = model.SerializeToString()
+    plain, fast = (run_session(open_session(data, optimize=optimize), inputs, batch) for optimize in (False, True))
+    return float(np.abs(plain.astype(np.float64) - fast).max())

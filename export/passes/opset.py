@@ -1,0 +1,94 @@
+"""Bringing a model to the target's operator set.
+
+A file newer than the device's runtime fails there, not here (onnxruntime#25932, #20559, #23602).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from onnx import ModelProto, checker, defs, version_converter
+
+from edgeguard.errors import BadModel, GuardFailed
+from edgeguard.targets import Target
+
+__all__ = ["Opset", "model_opset"]
+
+# Per-channel quantization exists from here on.
+_OLDEST = 13
+
+
+def model_opset(model: ModelProto) -> int:
+    """The version of the standard operators that a model imports."""
+    return next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Opset:
+    """Converts to the target's operator set and stamps its IR version.
+
+    A model that cannot be converted all the way keeps the newest set from 13 on that it can be converted to.
+    """
+
+    target: Target
+
+    name: ClassVar[str] = "opset"
+
+    def requires(self, model: ModelProto) -> None:
+        """No operator may need a newer set than the target's runtime knows."""
+        newer = sorted(
+            {node.op_type for node in model.graph.node if _since(node.op_type, model_opset(model)) > self.target.opset}
+        )
+        if newer:
+            raise BadModel(
+                f"{', '.join(newer)} need a newer operator set than {self.target.opset}, the newest that target "
+                f"{self.target.name} promises to run",
+                fix="Export the network with an older opset_version",
+            )
+
+    def run(self, model: ModelProto) -> ModelProto:
+        """The model in the target's set, or the nearest that works."""
+        present = model_opset(model)
+        result = ModelProto()
+        result.CopyFrom(model)
+        if present < self.target.opset:
+            result = self._upgrade(model, present)
+        elif present > self.target.opset:
+            for entry in result.opset_import:
+                if entry.domain in ("", "ai.onnx"):
+                    entry.version = self.target.opset
+        result.ir_version = self.target.ir_version
+        return result
+
+    def ensures(self, before: ModelProto, after: ModelProto) -> None:
+        """The result is valid, within the target's sets, and has the same interface."""
+        if model_opset(after) > self.target.opset or after.ir_version > self.target.ir_version:
+            raise GuardFailed("opset or IR version is newer than the target's (onnxruntime#25932)")
+        try:
+            checker.check_model(after)
+        except checker.ValidationError as error:
+            raise GuardFailed(f"the model is invalid after conversion: {str(error).splitlines()[0]}") from None
+        if [value.name for value in before.graph.output] != [value.name for value in after.graph.output]:
+            raise GuardFailed("conversion changed the outputs' names")
+
+    def _upgrade(self, model: ModelProto, present: int) -> ModelProto:
+        reason = ""
+        for version in range(self.target.opset, max(present, _OLDEST) - 1, -1):
+            try:
+                return version_converter.convert_version(model, version)
+            except Exception as error:  # the converter raises RuntimeError and ConvertError for every reason
+                reason = str(error).strip().splitlines()[0]
+        if present >= _OLDEST:
+            return model
+        raise BadModel(
+            f"operator set {present} cannot be converted to {_OLDEST} or later: {reason}",
+            fix=f"Export the network again with opset_version={self.target.opset}",
+        )
+
+
+def _since(operator: str, version: int) -> int:
+    try:
+        return int(defs.get_schema(operator, version, "").since_version)
+    except defs.SchemaError:
+        return 0
