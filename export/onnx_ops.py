@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from edgeguard.defenses.ops import Integer
+
 __all__ = ["PREFIX", "OnnxOps"]
 
 # Every node and value that a defense adds carries it, so that the tail can be told from the network.
@@ -29,11 +31,9 @@ class OnnxOps:
         """The constants that the nodes use."""
         return list(self._constants.values())
 
-    def dequantize(self, value: str, scale: float, zero_point: int) -> str:
-        """``(value - zero_point) * scale`` as float; the zero point is uint8, as activations are."""
-        return self._node(
-            "DequantizeLinear", value, self._constant(np.float32(scale)), self._constant(np.uint8(zero_point))
-        )
+    def dequantize(self, value: str, scale: float, zero_point: Integer) -> str:
+        """``(value - zero_point) * scale`` as float."""
+        return self._node("DequantizeLinear", value, self._constant(np.float32(scale)), self._constant(zero_point))
 
     def softmax(self, value: str) -> str:
         """Softmax over the last axis."""

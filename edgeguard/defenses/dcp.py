@@ -77,8 +77,14 @@ class Dcp:
         Moving the top logit by d one way and all others by d the other way multiplies the odds of the top class by
         exp(2 d): the distance is half the difference of the log odds. From beta = 1 on the gate never closes.
         """
-        top = posterior.max(axis=-1)
         if self.beta >= 1:
-            return np.full(top.shape, np.inf)
+            return np.full(posterior.shape[:-1], np.inf)
+        rest = posterior.copy()
+        index = posterior.argmax(axis=-1)[..., None]
+        np.put_along_axis(rest, index, 0.0, axis=-1)
+        top = np.take_along_axis(posterior, index, axis=-1)[..., 0]
         with np.errstate(divide="ignore"):
-            return np.abs(np.log(top / (1 - top)) - np.log(self.beta / (1 - self.beta))) / 2
+            # Not 1 - top: that is zero from a lead of 37 logits on, and the distance would be infinite.
+            odds = np.log(top) - np.log(rest.sum(axis=-1))
+        distance: np.ndarray[Any, Any] = np.abs(odds - np.log(self.beta / (1 - self.beta))) / 2
+        return distance

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+import numpy as np
+
 from edgeguard.defenses.ops import Ops
 from edgeguard.errors import BadModel
 
 __all__ = ["Head", "posterior"]
 
 T = TypeVar("T")
+
+_VALUES = {"uint8": range(256), "int8": range(-128, 128)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +43,15 @@ class Head:
         quantized = self.dtype != "float32"
         if quantized != (self.scale is not None) or quantized != (self.zero_point is not None):
             raise BadModel(f"scale and zero point go with integer heads, and only with them (dtype {self.dtype})")
+        if self.scale is not None and not 0 < self.scale < np.inf:
+            raise BadModel(f"a quantization step must be positive and finite, this head's is {self.scale:g}")
+        if self.zero_point is not None and self.zero_point not in _VALUES[self.dtype]:
+            raise BadModel(f"the zero point {self.zero_point} of this head is no {self.dtype}")
 
 
 def posterior(ops: Ops[T], head: Head, value: T) -> T:
     """The posterior, float ``[batch, classes]``, from the network's last tensor."""
     if head.scale is not None and head.zero_point is not None:
-        value = ops.dequantize(value, head.scale, head.zero_point)
+        integer = np.uint8 if head.dtype == "uint8" else np.int8
+        value = ops.dequantize(value, head.scale, integer(head.zero_point))
     return ops.softmax(value) if head.kind == "logits" else value

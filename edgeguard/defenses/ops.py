@@ -1,8 +1,8 @@
 """The array operations that defenses are written in.
 
 A defense is written once against :class:`Ops` and runs wherever an implementation exists: :class:`NumpyOps` here (the
-host post-processor, and the reference), ``OnnxOps`` in the export package (appends graph nodes). Each method costs about
-one graph node, and nodes are what a defense costs, so a method exists only if some defense needs it.
+host post-processor, and the reference), ``OnnxOps`` in the export package (appends graph nodes). Each method costs
+about one graph node, and nodes are what a defense costs, so a method exists only if some defense needs it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-__all__ = ["NumpyOps", "Ops"]
+__all__ = ["Integer", "NumpyOps", "Ops"]
 
 T = TypeVar("T")
 Array = np.ndarray[Any, Any]
+Integer = np.uint8 | np.int8
 
 
 class Ops(Protocol[T]):
@@ -23,8 +24,8 @@ class Ops(Protocol[T]):
     An operand typed ``T | float`` may be a constant. Reductions run over the last axis and keep it.
     """
 
-    def dequantize(self, value: T, scale: float, zero_point: int) -> T:
-        """``(value - zero_point) * scale`` as float."""
+    def dequantize(self, value: T, scale: float, zero_point: Integer) -> T:
+        """``(value - zero_point) * scale`` as float; ``value`` has the zero point's type."""
 
     def softmax(self, value: T) -> T:
         """Softmax over the last axis."""
@@ -66,9 +67,9 @@ class NumpyOps:
     def __init__(self, dtype: type[np.floating[Any]] = np.float32) -> None:
         self._dtype = dtype
 
-    def dequantize(self, value: Array, scale: float, zero_point: int) -> Array:
+    def dequantize(self, value: Array, scale: float, zero_point: Integer) -> Array:
         """``(value - zero_point) * scale`` as float."""
-        return (value.astype(np.int32) - zero_point).astype(self._dtype) * self._dtype(scale)
+        return self.mul(value.astype(np.int32) - np.int32(zero_point), scale)
 
     def softmax(self, value: Array) -> Array:
         """Softmax over the last axis, shifted by the maximum so that it cannot overflow."""
@@ -95,7 +96,8 @@ class NumpyOps:
 
     def clip(self, value: Array, low: float, high: float) -> Array:
         """``value`` limited to ``[low, high]``."""
-        return np.clip(value, self._dtype(low), self._dtype(high))
+        limited: Array = np.clip(value, self._dtype(low), self._dtype(high))
+        return limited
 
     def log(self, value: Array) -> Array:
         """Natural logarithm."""
@@ -107,16 +109,16 @@ class NumpyOps:
 
     def sigmoid(self, value: Array) -> Array:
         """``1 / (1 + exp(-value))``, by way of tanh, which cannot overflow."""
-        half = self._dtype(0.5)
-        return half * (np.tanh(half * value) + self._dtype(1))
+        return self.mul(self.add(np.tanh(self.mul(value, 0.5)), 1.0), 0.5)
 
     def reduce_max(self, value: Array) -> Array:
         """Largest entry of each row."""
-        return value.max(axis=-1, keepdims=True)
+        largest: Array = value.max(axis=-1, keepdims=True)
+        return largest
 
     def normalize(self, value: Array) -> Array:
         """Non-negative rows divided by their sums."""
-        return value / value.sum(axis=-1, keepdims=True)
+        return np.divide(value, value.sum(axis=-1, keepdims=True))
 
     def _cast(self, value: Array | float) -> Array:
         return np.asarray(value, self._dtype)

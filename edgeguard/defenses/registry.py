@@ -76,12 +76,21 @@ def rebuild(name: str, version: int, values: Mapping[str, Parameter]) -> Defense
     :raises UsageError: this edgeguard does not know it, or not in this version or with these parameters.
     """
     kind = _find(name)
-    known = {entry.name for entry in fields(kind)}  # type: ignore[arg-type]
-    if version != kind.version or set(values) != known:
+    if version != kind.version:
         raise UsageError(
             f"the artifact uses version {version} of {name}, this edgeguard has {kind.version}",
             fix="Install the edgeguard that exported it, or export again",
         )
+    known = {entry.name: entry.type for entry in fields(kind)}  # type: ignore[arg-type]
+    surplus_or_missing = sorted(set(values) ^ set(known))
+    if surplus_or_missing:
+        raise UsageError(
+            f"the artifact's {name} has other parameters than this edgeguard's: {', '.join(surplus_or_missing)}",
+            fix="Install the edgeguard that exported it, or export again",
+        )
+    for key, value in values.items():
+        if isinstance(value, str) != (known[key] in (str, "str")):
+            raise UsageError(f"the artifact's {name} has {key} = {value!r}", fix="Export again")
     return kind(**values)
 
 

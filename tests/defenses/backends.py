@@ -1,0 +1,56 @@
+"""A defense behind a head, on each backend that exists."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto, helper
+
+from edgeguard.defenses.head import Head, posterior
+from edgeguard.defenses.ops import NumpyOps
+from edgeguard.defenses.registry import Defense
+from edgeguard.export.head import attach
+from edgeguard.runtimes.ort_session import open_session
+
+Array = np.ndarray[Any, Any]
+Answer = Callable[[Array], Array]
+
+OPSET = 20
+_ELEMENTS = {"float32": TensorProto.FLOAT, "uint8": TensorProto.UINT8, "int8": TensorProto.INT8}
+
+
+def numpy_answer(head: Head, defense: Defense | None, dtype: type[np.floating[Any]] = np.float32) -> Answer:
+    """The reference implementation, in a float type of choice."""
+    ops = NumpyOps(dtype)
+
+    def answer(raw: Array) -> Array:
+        value = posterior(ops, head, raw)
+        return value if defense is None else defense.respond(ops, value)
+
+    return answer
+
+
+@functools.lru_cache(maxsize=512)
+def onnx_answer(head: Head, defense: Defense | None, opset: int = OPSET) -> Answer:
+    """The exported graph behind a network that passes its input through, run by ONNX Runtime."""
+    element = _ELEMENTS[head.dtype]
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["raw"], ["logits"])],
+        "pass-through",
+        [helper.make_tensor_value_info("raw", element, ["batch", head.classes])],
+        [helper.make_tensor_value_info("logits", element, ["batch", head.classes])],
+    )
+    network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
+    session = open_session(attach(network, head, defense).SerializeToString())
+    return lambda raw: np.asarray(session.run(None, {"raw": raw})[0])
+
+
+def quantized(logits: Array, head: Head) -> Array:
+    """Float logits as an integer head holds them."""
+    assert head.scale is not None
+    assert head.zero_point is not None
+    limits = np.iinfo(head.dtype)
+    return np.clip(np.rint(logits / head.scale) + head.zero_point, limits.min, limits.max).astype(head.dtype)
