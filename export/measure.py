@@ -9,16 +9,14 @@ from typing import Any, Literal
 import numpy as np
 
 from edgeguard.calibration.sets import DataSet
-from edgeguard.errors import GuardFailed
+from edgeguard.contract import check_contract
 from edgeguard.manifest import Measured
 
-__all__ = ["SUM_TOLERANCE", "Answerers", "check_contract", "measure"]
+__all__ = ["Answerers", "measure"]
 
 Array = np.ndarray[Any, Any]
 Answerer = Callable[[Array], Array]
 
-# Float32 rows of up to a few thousand entries, normalised in float32.
-SUM_TOLERANCE = 1e-4
 _BATCH = 64
 
 
@@ -72,19 +70,3 @@ def measure(
         l1_mean=l1_sum / images if defended else None,
         l1_max=l1_max if defended else None,
     )
-
-
-def check_contract(answers: Array, undefended: Array, *, keeps_argmax: bool) -> None:
-    """Refuse answers that are no posterior (onnx2tf#942), or that lost an argmax the defense promised to keep.
-
-    :raises GuardFailed: with the first offending row's figures.
-    """
-    if not np.isfinite(answers).all():
-        raise GuardFailed("the model answers with NaN or infinity", fix="Check the network's weights and input range")
-    if answers.min() < 0:
-        raise GuardFailed(f"the model answers with a negative probability ({answers.min():.3g})")
-    worst = float(np.abs(answers.sum(axis=-1, dtype=np.float64) - 1).max())
-    if worst > SUM_TOLERANCE:
-        raise GuardFailed(f"answers sum to 1 only within {worst:.3g}, not within {SUM_TOLERANCE:g}")
-    if keeps_argmax and (answers.argmax(axis=-1) != undefended.argmax(axis=-1)).any():
-        raise GuardFailed("the defense promises to keep the argmax and did not")
