@@ -1,0 +1,168 @@
+"""The constants of an ONNX file: found wherever they hide, read only from where they may lie, never larger than said.
+
+External data is a path inside a model: without these rules a model reads any file of the machine that opens it.
+"""
+
+from __future__ import annotations
+
+import math
+import stat
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from edgeguard.errors import BadModel, UnsafeFile
+from edgeguard.export.loading.shapes import MAX_ELEMENTS
+
+__all__ = ["check_constants", "graphs_of", "load_external_data"]
+
+_FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
+_MEMORY = "_ORT_MEM_ADDR_"
+_NEST = 64
+
+
+def graphs_of(model: ModelProto) -> Iterator[GraphProto]:
+    """The main graph and every subgraph in it.
+
+    :raises UnsafeFile: they nest beyond all measure.
+    """
+    waiting = [(model.graph, 0)]
+    while waiting:
+        graph, depth = waiting.pop()
+        if depth > _NEST:
+            raise UnsafeFile(f"its subgraphs nest deeper than {_NEST}")
+        yield graph
+        waiting.extend((inner, depth + 1) for node in graph.node for inner in _subgraphs(node))
+
+
+def load_external_data(model: ModelProto, path: Path) -> None:
+    """Bring external data into the model, in place, from plain files beside it and nowhere else.
+
+    :raises UnsafeFile: a tensor's data lies elsewhere, behind a link, in memory, or outside the file's bounds.
+    """
+    for tensor in _tensors(model):
+        if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
+            tensor.raw_data = _read_external(tensor, path)
+            tensor.ClearField("data_location")
+            tensor.ClearField("external_data")
+
+
+def check_constants(model: ModelProto) -> None:
+    """Sizes first, then values.
+
+    :raises BadModel: a tensor has impossible or absurd dimensions, other data than they say, or holds NaN or infinity.
+    """
+    for tensor in _tensors(model):
+        where = f"tensor {tensor.name!r}"
+        if any(dim < 0 for dim in tensor.dims):
+            raise BadModel(f"has dimensions {list(tensor.dims)}", where=where)
+        count = math.prod(tensor.dims)
+        if count > MAX_ELEMENTS:
+            raise BadModel(f"has {count:,} elements; the limit is {MAX_ELEMENTS:,}", where=where)
+        if tensor.data_type in (TensorProto.UNDEFINED, TensorProto.STRING):
+            continue
+        try:
+            values = numpy_helper.to_array(tensor)
+        except Exception as error:  # onnx raises ValueError, TypeError, KeyError, ...
+            raise BadModel(
+                f"its data does not fill its dimensions {list(tensor.dims)}: {str(error).splitlines()[0]}", where=where
+            ) from None
+        if tensor.data_type in _FLOATS and _is_weight(tensor) and not np.isfinite(values.astype(np.float32)).all():
+            raise BadModel("holds NaN or infinity", where=where, fix="Take an earlier checkpoint")
+
+
+def _is_weight(tensor: TensorProto) -> bool:
+    # Scalars may be infinite on purpose: bounds of Clip, fill values of Pad.
+    return math.prod(tensor.dims) > 1
+
+
+def _tensors(model: ModelProto) -> Iterator[TensorProto]:
+    for graph in graphs_of(model):
+        yield from graph.initializer
+        for sparse in graph.sparse_initializer:
+            yield from (sparse.values, sparse.indices)
+        for node in graph.node:
+            yield from _attribute_tensors(node)
+    for function in model.functions:
+        for node in function.node:
+            yield from _attribute_tensors(node)
+
+
+def _attribute_tensors(node: NodeProto) -> Iterator[TensorProto]:
+    for attribute in node.attribute:
+        if attribute.HasField("t"):
+            yield attribute.t
+        yield from attribute.tensors
+        if attribute.HasField("sparse_tensor"):
+            yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
+
+
+def _subgraphs(node: NodeProto) -> Iterator[GraphProto]:
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
+
+
+def _read_external(tensor: TensorProto, path: Path) -> bytes:
+    where = f"{path}: tensor {tensor.name!r}"
+    facts = {entry.key: entry.value for entry in tensor.external_data}
+    location = facts.get("location", "")
+    if _MEMORY in location:
+        raise UnsafeFile("its data is an address in ONNX Runtime's memory", where=where, fix="Save the model again")
+    file = _beside(location, path.parent, where)
+    try:
+        offset = int(facts.get("offset") or 0)
+        length = int(facts["length"]) if facts.get("length") else None
+    except ValueError:
+        raise UnsafeFile(f"offset or length of its external data is no number: {facts}", where=where) from None
+    size = file.stat().st_size
+    length = size - offset if length is None else length
+    if offset < 0 or length < 0 or offset + length > size:
+        raise UnsafeFile(
+            f"its external data lies at {offset} to {offset + length} of a file of {size} bytes", where=where
+        )
+    if any(dim < 0 for dim in tensor.dims) or math.prod(tensor.dims) > MAX_ELEMENTS:
+        raise BadModel(f"has dimensions {list(tensor.dims)}", where=where)
+    wanted = math.prod(tensor.dims) * _item_size(tensor, where)
+    if length < wanted:
+        raise BadModel(f"its external data has {length} bytes, its dimensions need {wanted}", where=where)
+    with file.open("rb") as stream:
+        stream.seek(offset)
+        return stream.read(wanted)
+
+
+def _item_size(tensor: TensorProto, where: str) -> int:
+    try:
+        return int(np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type)).itemsize)
+    except (KeyError, TypeError):
+        raise BadModel(f"has the unknown data type {tensor.data_type}", where=where) from None
+
+
+def _beside(location: str, directory: Path, where: str) -> Path:
+    """The plain file that ``location`` names below the model's directory."""
+    parts = PurePosixPath(location).parts
+    if not parts or location.startswith("/") or "\\" in location or ".." in parts or "\0" in location:
+        raise UnsafeFile(
+            f"its external data is at {location!r}, outside the model's directory",
+            where=where,
+            fix="Save the model with its data beside it, or inside it",
+        )
+    file = directory
+    for part in parts:
+        file = file / part
+        if file.is_symlink():
+            raise UnsafeFile(f"its external data is behind a symbolic link ({file.name})", where=where)
+    try:
+        facts = file.stat()
+    except OSError as error:
+        raise BadModel(f"its external data {location!r} cannot be read: {error.strerror}", where=where) from None
+    if not stat.S_ISREG(facts.st_mode):
+        raise UnsafeFile(f"its external data {location!r} is no plain file", where=where)
+    if facts.st_nlink != 1:
+        raise UnsafeFile(
+            f"its external data {location!r} is a hard link to another file", where=where, fix="Copy it instead"
+        )
+    return file
