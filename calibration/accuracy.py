@@ -1,0 +1,243 @@
+"""What an artifact's answers are worth on a set: accuracy, agreement with the float network, calibration error.
+
+The companion lab holds the float network and the int8 one without its defense; where it is there, all three answer the
+same inputs in one pass, so that what quantization and what the defense cost can be told apart.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeguard.artifact import Artifact
+from edgeguard.calibration.sets import DataSet
+from edgeguard.contract import check_contract
+from edgeguard.errors import BadData, UsageError
+from edgeguard.runtimes import Runtime
+from edgeguard.runtimes.ort_session import open_session, run_session
+
+__all__ = ["BINS", "AccuracyReport", "CalibrationError", "Share", "class_order", "measure_accuracy"]
+
+Array = np.ndarray[Any, Any]
+Answerer = Callable[[Array], Array]
+Progress = Callable[[int, int], None]
+
+BINS = 15
+_BATCH = 32
+# 97.5 % quantile of the normal distribution: two-sided 95 %.
+_Z = 1.959963984540054
+_FLOAT, _INT8 = "float.onnx", "int8.onnx"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A share of images, with its 95 % interval.
+
+    The interval is Wilson's score interval (Wilson, JASA 22, 1927), which unlike the usual one does not shrink to
+    nothing at 0 and 1.
+
+    :param count: images with the property, of ``total``, which is positive.
+    """
+
+    count: int
+    total: int
+
+    @property
+    def value(self) -> float:
+        """``count / total``, 0..1."""
+        return self.count / self.total
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Both ends, 0..1."""
+        n, p = self.total, self.value
+        middle = (p + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
+        reach = _Z / (1 + _Z**2 / n) * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2))
+        return max(0.0, middle - reach), min(1.0, middle + reach)
+
+
+@dataclass(slots=True)
+class CalibrationError:
+    """Expected calibration error with 15 equal-width bins (Guo et al., ICML 2017), as a running sum.
+
+    With B_m the answers whose confidence lies in ((m-1)/15, m/15], of n in all:
+    ECE = sum_m |B_m| / n * |accuracy(B_m) - mean confidence(B_m)|.
+    """
+
+    images: int = 0
+    _excess: Array = field(default_factory=lambda: np.zeros(BINS))
+
+    def add(self, answers: Array, labels: Array) -> None:
+        """Count answers, float ``[n, classes]``, to inputs whose true classes are ``labels``, ``[n]``."""
+        confidence = answers.max(axis=-1).astype(np.float64)
+        right = answers.argmax(axis=-1) == labels
+        bins = np.clip(np.ceil(confidence * BINS).astype(np.intp) - 1, 0, BINS - 1)
+        self._excess += np.bincount(bins, right - confidence, BINS)
+        self.images += len(labels)
+
+    @property
+    def value(self) -> float:
+        """The error so far, 0..1. Within a bin the signed differences add up, so their sum is all that is kept."""
+        return float(np.abs(self._excess).sum() / self.images)
+
+
+@dataclass(frozen=True, slots=True)
+class AccuracyReport:
+    """What was found. ``None`` where there were no labels, no lab or no defense; ``skipped`` says why.
+
+    :param accuracy: of the artifact's answers; ``_undefended`` of the same network without the defense, ``_float`` of
+        the float network. Likewise ``ece``.
+    :param agreement: images on which artifact and float network have the same argmax.
+    :param flips: images whose argmax the defense changed.
+    :param l1_mean: mean L1 distance between defended and undefended posterior, 0..2.
+    """
+
+    images: int
+    accuracy: Share | None
+    accuracy_undefended: Share | None
+    accuracy_float: Share | None
+    agreement: Share | None
+    flips: Share | None
+    l1_mean: float | None
+    l1_max: float | None
+    ece: float | None
+    ece_undefended: float | None
+    ece_float: float | None
+    skipped: tuple[str, ...]
+
+
+def measure_accuracy(
+    artifact: Artifact, runtime: Runtime, data: DataSet, *, order: Array | None = None, progress: Progress | None = None
+) -> AccuracyReport:
+    """Answer a whole set, in one pass and in constant memory.
+
+    :param runtime: the artifact, loaded.
+    :param order: the class that each label of the set means, see :func:`class_order`; ``None`` if it means itself.
+    :raises BadData: a label is no class of the network, or an input is unusable.
+    :raises Untrusted: the lab belongs to another export.
+    :raises GuardFailed: an answer is no posterior.
+    """
+    exact, plain, skipped = _references(artifact)
+    if not data.labelled:
+        skipped = (*skipped, "accuracy and ECE: the set has no labels")
+    sums = _Sums()
+    classes = runtime.manifest.classes
+    for inputs, labels in _batches(data, classes, order):
+        answers = runtime.answer(inputs)
+        check_contract(answers, classes=classes)
+        sums.add(
+            answers,
+            None if plain is None else plain(inputs),
+            None if exact is None else exact(inputs),
+            labels,
+        )
+        if progress is not None:
+            progress(sums.images, len(data))
+    return sums.report(skipped, defended=runtime.manifest.defense is not None)
+
+
+def class_order(path: Path, labels: tuple[str, ...]) -> Array | None:
+    """The class that each class folder means, ``[folders]``, where folder names are names of classes.
+
+    Without this, folders count in sorted order, which is wrong if the network's classes are not sorted, or if the set
+    lacks one of them.
+
+    :param labels: names of the network's classes, in order.
+    :returns: ``None`` if the set has no class folders, or they are not named after the classes.
+    """
+    if not path.is_dir() or not labels or len(set(labels)) != len(labels):
+        return None
+    names = sorted(entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    if not names or not set(names) <= set(labels):
+        return None
+    return np.array([labels.index(name) for name in names], np.int64)
+
+
+def _batches(data: DataSet, classes: int, order: Array | None) -> Iterator[tuple[Array, Array | None]]:
+    for batch in data.batches(_BATCH):
+        labels = batch.labels
+        if labels is not None and order is not None:
+            labels = order[labels]
+        if labels is not None and (labels.min() < 0 or labels.max() >= classes):
+            wrong = int(labels.max() if labels.max() >= classes else labels.min())
+            raise BadData(
+                f"has the label {wrong}; the network's classes are 0 to {classes - 1}",
+                where=data.name,
+                fix="Is it the set of another network?",
+            )
+        yield batch.inputs, labels
+
+
+def _references(artifact: Artifact) -> tuple[Answerer | None, Answerer | None, tuple[str, ...]]:
+    """What the lab has: the float network, the undefended one, and what has to be left out."""
+    try:
+        exact = _answerer(artifact, _FLOAT)
+        # An export in float is undefended in float.
+        plain = exact if artifact.manifest.quantization is None else _answerer(artifact, _INT8)
+    except UsageError as error:
+        return None, None, (f"agreement with the float network, and the undefended answers: {error.what}",)
+    return exact, plain, ()
+
+
+def _answerer(artifact: Artifact, name: str) -> Answerer:
+    session = open_session(artifact.lab_file(name))
+    return lambda inputs: run_session(session, inputs, artifact.manifest.model.batch)
+
+
+class _Sums:
+    """Running sums over a set."""
+
+    def __init__(self) -> None:
+        self.images = 0
+        self._right = np.zeros(3, np.int64)
+        self._ece = [CalibrationError() for _ in range(3)]
+        self._there = [False] * 3
+        self._labelled = False
+        self._agreed = self._flips = 0
+        self._l1_sum = self._l1_max = 0.0
+
+    def add(self, answers: Array, plain: Array | None, exact: Array | None, labels: Array | None) -> None:
+        """Count a batch; posteriors ``[n, classes]`` of the artifact, the undefended and the float network."""
+        self.images += len(answers)
+        top = answers.argmax(axis=-1)
+        for index, values in enumerate((answers, plain, exact)):
+            self._there[index] = values is not None
+            if values is not None and labels is not None:
+                self._labelled = True
+                self._right[index] += int((values.argmax(axis=-1) == labels).sum())
+                self._ece[index].add(values, labels)
+        if exact is not None:
+            self._agreed += int((top == exact.argmax(axis=-1)).sum())
+        if plain is not None:
+            distance = np.abs(answers - plain).sum(axis=-1, dtype=np.float64)
+            self._flips += int((top != plain.argmax(axis=-1)).sum())
+            self._l1_sum += float(distance.sum())
+            self._l1_max = max(self._l1_max, float(distance.max()))
+
+    def report(self, skipped: tuple[str, ...], *, defended: bool) -> AccuracyReport:
+        """What the sums say."""
+        known = [self._labelled and there for there in self._there]
+        accuracy = [
+            Share(int(count), self.images) if ok else None for count, ok in zip(self._right, known, strict=True)
+        ]
+        ece = [error.value if ok else None for error, ok in zip(self._ece, known, strict=True)]
+        compared = defended and self._there[1]
+        return AccuracyReport(
+            images=self.images,
+            accuracy=accuracy[0],
+            accuracy_undefended=accuracy[1],
+            accuracy_float=accuracy[2],
+            agreement=Share(self._agreed, self.images) if self._there[2] else None,
+            flips=Share(self._flips, self.images) if compared else None,
+            l1_mean=self._l1_sum / self.images if compared else None,
+            l1_max=self._l1_max if compared else None,
+            ece=ece[0],
+            ece_undefended=ece[1],
+            ece_float=ece[2],
+            skipped=skipped,
+        )
