@@ -1,0 +1,96 @@
+"""The options that say how an image becomes the network's input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import click
+
+from edgeguard.errors import UsageError
+from edgeguard.preprocess import PRESETS, Layout, Preprocess, preset
+
+__all__ = ["Chosen", "numbers", "preprocess_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_DEFAULT = "unit"
+
+
+def numbers(kind: type[int] | type[float]) -> Callable[[click.Context, click.Parameter, str | None], Any]:
+    """A callback that reads ``1,2,3`` as a tuple of numbers."""
+
+    def parse(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[float, ...] | None:
+        if value is None:
+            return None
+        try:
+            return tuple(kind(part) for part in str(value).split(","))
+        except ValueError:
+            raise click.BadParameter(f"{value!r} is no list like 1,2,3", param=parameter) from None
+
+    return parse
+
+
+def preprocess_options(function: F) -> F:
+    """Preset and overrides, collected by :class:`Chosen`."""
+    for option in reversed(
+        (
+            click.option(
+                "--preprocess", type=click.Choice(list(PRESETS)), help="How images become inputs; default: unit (0..1)."
+            ),
+            click.option("--crop", type=float, help="Resize the shorter side to size/CROP and cut the centre."),
+            click.option("--colour", type=click.Choice(["rgb", "bgr", "grey"]), help="Order of the channels."),
+            click.option("--layout", type=click.Choice(["nchw", "nhwc"]), default="nchw", help="Order of the axes."),
+            click.option("--mean", callback=numbers(float), help="Per channel, in units of pixel x scale: M or R,G,B."),
+            click.option("--std", callback=numbers(float), help="Per channel, in units of pixel x scale: S or R,G,B."),
+            click.option("--scale", type=float, help="What pixels (0..255) are multiplied with."),
+            click.option(
+                "--resample", type=click.Choice(["nearest", "bilinear", "bicubic", "lanczos"]), help="Resizing filter."
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What the command line says about preprocessing; ``None`` leaves the preset's value.
+
+    Calling it with a network's input shape gives the :class:`Preprocess`, or ``None`` for an input that is no image and
+    for which nothing was said.
+    """
+
+    preset: str | None
+    crop: float | None
+    colour: str | None
+    layout: Layout
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+    scale: float | None
+    resample: str | None
+    warn: Callable[[str], None]
+
+    def __call__(self, input_shape: tuple[int, ...]) -> Preprocess | None:
+        overrides: dict[str, Any] = {
+            name: value
+            for name in ("crop", "colour", "mean", "std", "scale", "resample")
+            if (value := getattr(self, name)) is not None
+        }
+        said = self.preset is not None or bool(overrides)
+        channels = input_shape[0 if self.layout == "nchw" else -1]
+        if len(input_shape) != 3 or (channels not in (1, 3) and not said):
+            if said:
+                raise UsageError(
+                    f"the network's input {list(input_shape)} is no image", where="--preprocess", fix="Leave it out"
+                )
+            return None
+        if not said:
+            self.warn(
+                f"no --preprocess was given: pixels go in as 0..1 ({_DEFAULT}). If the network was trained otherwise, "
+                "its accuracy is lost without any further notice"
+            )
+        c, h, w = input_shape
+        chosen = preset(self.preset or _DEFAULT, (c, h, w), self.layout)
+        return replace(chosen, **overrides)
