@@ -13,6 +13,7 @@ __all__ = ["GOLDEN", "MANIFEST", "Artifact", "file_facts", "lab_directory", "ope
 
 MANIFEST = "manifest.json"
 GOLDEN = "golden.npz"
+_AGAIN = "Deploy the artifact again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +57,18 @@ def open_artifact(path: Path) -> Artifact:
     if not path.is_dir():
         raise UsageError("is not an artifact: no such directory", where=str(path))
     manifest = read_manifest(path / MANIFEST)
-    present = {entry.name for entry in path.iterdir()} - {MANIFEST}
-    for surplus in sorted(present - set(manifest.files)):
-        raise Untrusted("does not belong to this artifact", where=str(path / surplus), fix="Deploy the artifact again")
+    for name in manifest.files:
+        _refuse_path(name, path)
     if manifest.model.file not in manifest.files:
         raise Untrusted(f"the model {manifest.model.file!r} is not among its files", where=str(path / MANIFEST))
-    for name, facts in manifest.files.items():
-        if Path(name).name != name:
-            raise Untrusted(f"file name {name!r} is not a plain name", where=str(path / MANIFEST))
-        _verify_file(path / name, facts)
+    try:
+        present = {entry.name for entry in path.iterdir()} - {MANIFEST}
+        for surplus in sorted(present - set(manifest.files)):
+            raise Untrusted("does not belong to this artifact", where=str(path / surplus), fix=_AGAIN)
+        for name, facts in manifest.files.items():
+            _verify_file(path / name, facts)
+    except OSError as error:
+        raise Untrusted(f"cannot be read: {error.strerror}", where=error.filename or str(path), fix=_AGAIN) from None
     return Artifact(path, manifest)
 
 
@@ -79,8 +83,15 @@ def file_facts(path: Path) -> FileFacts:
     return FileFacts(file_digest(path), path.stat().st_size)
 
 
+def _refuse_path(name: str, artifact: Path) -> None:
+    """A manifest may name files beside itself, and nothing that a file system could read as more than a name."""
+    if name in ("", ".", "..") or "/" in name or "\\" in name or not name.isprintable():
+        raise Untrusted(f"file name {name!r} is not a plain name", where=str(artifact / MANIFEST), fix=_AGAIN)
+
+
 def _verify_file(path: Path, facts: FileFacts) -> None:
     if path.is_symlink() or not path.is_file():
-        raise Untrusted("is missing or no plain file", where=str(path), fix="Deploy the artifact again")
-    if file_facts(path) != facts:
-        raise Untrusted("differs from what the manifest records", where=str(path), fix="Deploy the artifact again")
+        raise Untrusted("is missing or no plain file", where=str(path), fix=_AGAIN)
+    # The size first: whoever appended a gigabyte need not have it hashed.
+    if path.stat().st_size != facts.size or file_facts(path) != facts:
+        raise Untrusted("differs from what the manifest records", where=str(path), fix=_AGAIN)

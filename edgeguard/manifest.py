@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgeguard.defenses.head import Head
-from edgeguard.errors import Untrusted
+from edgeguard.errors import EdgeguardError, Untrusted
 from edgeguard.preprocess import Preprocess
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 1
+_MOST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,33 +210,52 @@ def read_manifest(path: Path) -> Manifest:
     """
     from pydantic import ValidationError
 
+    data = _read(path)
+    _refuse_newer(_min_reader(data, path), path)
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise Untrusted(f"cannot be read: {error.strerror}", where=str(path), fix="Is this an artifact?") from None
-    try:
-        _refuse_newer(data, path)
-        return _adapter().validate_json(data)
+        manifest = _adapter().validate_json(data)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field_name = ".".join(str(part) for part in first["loc"]) or "the file"
         raise Untrusted(f"{field_name}: {first['msg']}", where=str(path), fix="Export the artifact again") from None
+    except EdgeguardError as error:
+        # The types check their own values, and speak of options and models: here it is the manifest that is wrong.
+        raise Untrusted(error.what, where=str(path), fix="Export the artifact again") from None
+    _refuse_newer(manifest.min_reader, path)
+    return manifest
 
 
 def manifest_schema() -> dict[str, Any]:
     """The JSON Schema of ``manifest.json``, as published in ``edgeguard/schemas``."""
-    return _adapter().json_schema(mode="serialization")
+    schema = _adapter().json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _refuse_newer(data: bytes, path: Path) -> None:
+def _read(path: Path) -> bytes:
+    try:
+        # A device or a pipe would never end.
+        if not path.is_file() or path.is_symlink():
+            raise Untrusted("is missing or no plain file", where=str(path), fix="Is this an artifact?")
+        if path.stat().st_size > _MOST_BYTES:
+            raise Untrusted(f"is larger than {_MOST_BYTES} bytes", where=str(path), fix="Is this an artifact?")
+        return path.read_bytes()
+    except OSError as error:
+        raise Untrusted(f"cannot be read: {error.strerror}", where=str(path), fix="Is this an artifact?") from None
+
+
+def _min_reader(data: bytes, path: Path) -> object:
+    """``min_reader``, read before anything else: a newer format may not fit this schema at all."""
     import json
 
     try:
         head = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Untrusted(f"is not JSON: {error}", where=str(path), fix="Export the artifact again") from None
-    needed = head.get("min_reader") if isinstance(head, dict) else None
-    if isinstance(needed, int) and needed > SCHEMA_VERSION:
+    return head.get("min_reader") if isinstance(head, dict) else None
+
+
+def _refuse_newer(needed: object, path: Path) -> None:
+    if isinstance(needed, int | float) and needed > SCHEMA_VERSION:
         raise Untrusted(
             f"needs a reader of schema version {needed}, this one is {SCHEMA_VERSION}",
             where=str(path),

@@ -21,6 +21,9 @@ Colour = Literal["rgb", "bgr", "grey"]
 Layout = Literal["nchw", "nhwc"]
 Resample = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
+# An intermediate picture larger than this is never made.
+_MOST_PIXELS = 1 << 24
+
 
 @dataclass(frozen=True, slots=True)
 class Preprocess:
@@ -83,13 +86,9 @@ class Preprocess:
     @property
     def value_range(self) -> tuple[float, float]:
         """Smallest and largest input that any image can become."""
-        ends = [
-            (pixel * self.scale - mean) / std
-            for pixel in (0, 255)
-            for mean in self.mean
-            for std in self.std
-        ]
-        return min(ends), max(ends)
+        mean, std = np.broadcast_arrays(np.array(self.mean), np.array(self.std))
+        ends = (np.array([[0.0], [255.0]]) * self.scale - mean) / std
+        return float(ends.min()), float(ends.max())
 
     def __call__(self, images: Sequence[Array] | Array) -> Array:
         """Turn images into one input batch.
@@ -107,10 +106,13 @@ class Preprocess:
 
     def _fit(self, image: Array) -> Array:
         """One image as uint8 ``[*size, channels]`` in the network's colour order."""
+        image = np.asarray(image)
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3)):
             raise BadData(
                 f"an image must be uint8 [height, width, 3] or [height, width], not {image.dtype} {list(image.shape)}"
             )
+        if not image.size:
+            raise BadData(f"an image {list(image.shape)} has no pixels")
         if image.ndim == 3 and image.shape[2] == 1:
             image = image[:, :, 0]
         if image.shape[:2] != self.size:
@@ -135,6 +137,11 @@ class Preprocess:
         ratio = max(height / picture.height, width / picture.width) / self.crop
         larger = (max(width, round(picture.width * ratio)), max(height, round(picture.height * ratio)))
         left, top = (larger[0] - width) // 2, (larger[1] - height) // 2
+        if larger[0] * larger[1] > _MOST_PIXELS:
+            # A strip one pixel high and thousands wide: scale only what is kept of it, or memory runs out.
+            x, y = picture.width / larger[0], picture.height / larger[1]
+            box = (left * x, top * y, (left + width) * x, (top + height) * y)
+            return np.asarray(picture.resize((width, height), method, box=box))
         return np.asarray(picture.resize(larger, method).crop((left, top, left + width, top + height)))
 
 

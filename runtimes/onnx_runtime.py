@@ -42,7 +42,7 @@ class OnnxRuntime:
         manifest = artifact.manifest
         _check_version(ort.__version__, manifest.min_onnxruntime)
         where = str(artifact.model_path)
-        _check_head(manifest, where)
+        _check_manifest(manifest, where)
         self._post = PostProcessor(manifest.model.head, _host_defense(manifest))
         self._session = open_session(artifact.model_path, threads=threads, spinning=spinning)
         _check_interface(self._session, manifest, where)
@@ -125,14 +125,28 @@ def _check_version(present: str, needed: str) -> None:
         )
 
 
-def _check_head(manifest: Manifest, where: str) -> None:
-    """A graph that carries its defense ends in answers, and in nothing that still has to be turned into them."""
-    record, head = manifest.defense, manifest.model.head
+def _check_manifest(manifest: Manifest, where: str) -> None:
+    """What the manifest says must fit together, before the file is asked.
+
+    :raises BadModel: it does not; above all, a graph that carries its defense must end in answers.
+    """
+    record, model, preprocess = manifest.defense, manifest.model, manifest.preprocess
+    head = model.head
     if record is not None and record.placement == "graph" and (head.kind != "posterior" or head.dtype != "float32"):
         raise BadModel(
-            f"a defended graph still exposes {head.dtype} {head.kind} as {manifest.model.output_name!r}",
+            f"a defended graph still exposes {head.dtype} {head.kind} as {model.output_name!r}",
             where=where,
             fix="Export it again; the manifest says that the defense is part of the graph",
+        )
+    if preprocess is not None and preprocess.input_shape != model.input_shape:
+        raise BadModel(
+            f"the manifest prepares images as {list(preprocess.input_shape)} for an input {list(model.input_shape)}",
+            where=where,
+            fix="Export it again",
+        )
+    if manifest.labels and len(manifest.labels) != head.classes:
+        raise BadModel(
+            f"has {len(manifest.labels)} labels for {head.classes} classes", where=where, fix="Export it again"
         )
 
 
