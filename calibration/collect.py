@@ -1,9 +1,9 @@
 """Running a network over a calibration set and watching its tensors.
 
 Two passes: the first finds each tensor's extremes, the second counts values in fixed bins between them. Neither keeps
-activations, so memory does not grow with the set (onnxruntime#10503, #11020: 256 GB); both feed blocks of one fixed size
-whatever the caller's, so the result does not depend on batching (onnxruntime#18792, optimum#409). Images are dealt in
-turn to two halves whose ranges are compared (pytorch#45185: accuracy 0-87 % with the choice of calibration images).
+activations, so memory does not grow with the set (onnxruntime#10503, #11020: 256 GB); both feed blocks of one fixed
+size whatever the caller's, so the result does not depend on batching (onnxruntime#18792, optimum#409). Images are dealt
+in turn to two halves whose ranges are compared (pytorch#45185: accuracy 0-87 % with the choice of calibration images).
 """
 
 from __future__ import annotations
@@ -79,8 +79,9 @@ def collect(
             for part in range(halves):
                 mine = value[half == part]
                 if len(mine):
-                    low[index, part] = min(low[index, part], mine.min())
-                    high[index, part] = max(high[index, part], mine.max())
+                    # Not min() and max(): they drop a NaN.
+                    low[index, part] = np.minimum(low[index, part], mine.min())
+                    high[index, part] = np.maximum(high[index, part], mine.max())
         done = _report(progress, done + len(half), total)
     for index, name in enumerate(tensors):
         if not (np.isfinite(low[index]).all() and np.isfinite(high[index]).all()):
@@ -99,7 +100,9 @@ def collect(
 class _Runner:
     """Feeds a set to the model in blocks of one size and yields the tensors, one row an image."""
 
-    def __init__(self, probe: Path | bytes, input_name: str, tensors: tuple[str, ...], batch: int | None, block: int) -> None:
+    def __init__(
+        self, probe: Path | bytes, input_name: str, tensors: tuple[str, ...], batch: int | None, block: int
+    ) -> None:
         self._session = open_session(probe)
         self._input = input_name
         self._tensors = tensors
@@ -120,23 +123,35 @@ class _Runner:
             except Exception as error:  # ONNX Runtime raises a dozen unrelated types
                 raise BadModel(f"ONNX Runtime fails while calibrating: {first_line(error)}") from None
             found = dict(zip(self._outputs, outputs, strict=True)) | {self._input: fed}
-            yield [_rows(found[name], len(fed))[:count] for name in self._tensors], (position + np.arange(count)) % halves
+            yield (
+                [_rows(found[name], len(fed))[:count] for name in self._tensors],
+                (position + np.arange(count)) % halves,
+            )
             position += count
 
 
 def _rows(value: Array, count: int) -> Array:
-    """One row an image; a tensor without a batch axis belongs to every image alike."""
-    if value.ndim and value.shape[0] == count:
+    """One row an image, so that each value counts once whatever the block's size.
+
+    The batch is the first axis, or merged into it (windows of vision transformers), or, in a few networks, a later one.
+    A tensor without it belongs to every image alike.
+    """
+    if value.ndim and value.shape[0] % count == 0:
         return value.reshape(count, -1)
+    if count in value.shape:
+        return np.moveaxis(value, value.shape.index(count), 0).reshape(count, -1)
     return np.broadcast_to(value.reshape(1, -1), (count, value.size))
 
 
 def _histogram(values: Array, low: float, high: float) -> Array:
-    if high <= low or not values.size:
+    span = high - low
+    if span <= 0 or not values.size:
         counts = np.zeros(BINS, np.int64)
         counts[0] = values.size
         return counts
-    positions = ((values.ravel() - np.float32(low)) * np.float32(BINS / (high - low))).astype(np.int32)
+    # float32 is twice as fast, but neither the span nor its inverse may leave its range.
+    exact = np.float32 if 1e-30 < span < 1e30 else np.float64
+    positions = ((values.ravel().astype(exact, copy=False) - exact(low)) * exact(BINS / span)).astype(np.int32)
     return np.bincount(np.clip(positions, 0, BINS - 1), minlength=BINS)
 
 

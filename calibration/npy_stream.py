@@ -31,17 +31,21 @@ class ArrayFile:
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
 
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one entry of the first axis."""
+        return self.dtype.itemsize * math.prod(self.shape[1:])
+
     def rows(self, count: int) -> Iterator[Array]:
         """The array in blocks of up to ``count`` entries of its first axis.
 
         :raises BadData: the file ends early or is damaged.
         """
-        row_bytes = self.dtype.itemsize * math.prod(self.shape[1:])
         with _opened(self.path, self.member) as stream:
             _read_header(stream, self.path)
             for start in range(0, self.shape[0], count):
                 rows = min(count, self.shape[0] - start)
-                data = _read_exactly(stream, rows * row_bytes, self.path)
+                data = _read_exactly(stream, rows * self.row_bytes, self.path)
                 yield np.frombuffer(data, self.dtype).reshape(rows, *self.shape[1:])
 
     def read(self) -> Array:
@@ -52,23 +56,36 @@ class ArrayFile:
 def open_array(path: Path, name: str | None = None) -> ArrayFile | None:
     """The array ``name`` of an ``.npz``, or the one array of an ``.npy``; ``None`` if the ``.npz`` has no such member.
 
-    :raises BadData: the file is no array file, holds Python objects, or is stored column by column.
+    :raises BadData: the file is no array file, is shorter than its header says, holds Python objects, or is stored
+        column by column.
     """
     member = None if name is None else f"{name}.npy"
-    if member is not None:
-        try:
-            with zipfile.ZipFile(path) as archive:
-                if member not in archive.namelist():
-                    return None
-        except (OSError, zipfile.BadZipFile) as error:
-            raise BadData(f"is no .npz file: {error}", where=str(path), fix="Write it with numpy.savez") from None
+    size = _stored_bytes(path, member)
+    if size is None:
+        return None
     with _opened(path, member) as stream:
         shape, fortran, dtype = _read_header(stream, path)
+        header = stream.tell()
     if dtype.hasobject:
         raise BadData("holds Python objects, which are never loaded", where=str(path), fix="Save plain numbers")
     if fortran and len(shape) > 1:
         raise BadData("is stored column by column", where=str(path), fix="Save numpy.ascontiguousarray(x)")
+    # A header may promise anything; believed, it would be allocated.
+    if math.prod(shape) * dtype.itemsize > size - header:
+        raise BadData(f"ends early: its header promises {dtype} {list(shape)}", where=str(path), fix="Copy it again")
     return ArrayFile(path, member, dtype, shape)
+
+
+def _stored_bytes(path: Path, member: str | None) -> int | None:
+    try:
+        if member is None:
+            return path.stat().st_size
+        with zipfile.ZipFile(path) as archive:
+            return archive.getinfo(member).file_size
+    except KeyError:
+        return None
+    except Exception as error:  # zipfile raises struct.error, ValueError, ... beside its own
+        raise BadData(f"is no array file: {error}", where=str(path), fix="Write it with numpy.savez") from None
 
 
 @contextlib.contextmanager
@@ -80,12 +97,10 @@ def _opened(path: Path, member: str | None) -> Iterator[IO[bytes]]:
         else:
             with zipfile.ZipFile(path) as archive, archive.open(member) as packed:
                 yield packed
-    except (OSError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise BadData(f"cannot be read: {error}", where=str(path), fix="Is it complete?") from None
-    except Exception as error:
-        if type(error).__module__ in ("zlib", "lzma", "_lzma", "bz2"):
-            raise BadData(f"is damaged: {error}", where=str(path), fix="Is it complete?") from None
+    except BadData:
         raise
+    except Exception as error:  # zipfile and its decompressors raise a dozen unrelated types
+        raise BadData(f"cannot be read: {error}", where=str(path), fix="Is it complete?") from None
 
 
 def _read_header(stream: IO[bytes], path: Path) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -94,7 +109,7 @@ def _read_header(stream: IO[bytes], path: Path) -> tuple[tuple[int, ...], bool, 
         major, _ = fmt.read_magic(stream)
         read = fmt.read_array_header_1_0 if major == 1 else fmt.read_array_header_2_0
         shape, fortran, dtype = read(stream)
-    except ValueError as error:
+    except Exception as error:  # numpy parses the header as Python, and lets that fail in many ways
         raise BadData(f"is no numpy array: {error}", where=str(path), fix="Write it with numpy.save") from None
     return shape, fortran, dtype
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgeguard.calibration.data_set import BLOCK, Batch, DataSet, check_disjoint
 from edgeguard.calibration.npy_stream import ArrayFile, open_array
+from edgeguard.calibration.values import check_values
 from edgeguard.digests import array_digest
 from edgeguard.errors import BadData
 from edgeguard.images import IMAGE_SUFFIXES, decode_image
@@ -21,50 +20,10 @@ from edgeguard.preprocess import Preprocess
 __all__ = ["Batch", "DataSet", "array_set", "check_disjoint", "open_set"]
 
 Array = np.ndarray[Any, Any]
-_BLOCK = 32
 
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """A part of a set.
-
-    :param inputs: float32 ``[n, *input_shape]``, ready for the network.
-    :param labels: int64 ``[n]``, or ``None``.
-    :param digests: of the pixels (or of the finished inputs) of each, before preprocessing.
-    """
-
-    inputs: Array
-    labels: Array | None
-    digests: tuple[str, ...]
-
-
-class DataSet(ABC):
-    """A re-iterable stream of inputs."""
-
-    name: str
-    synthetic: bool
-    labelled: bool
-
-    @abstractmethod
-    def __len__(self) -> int:
-        """Number of inputs."""
-
-    @abstractmethod
-    def batches(self, size: int) -> Iterator[Batch]:
-        """The inputs in order, in blocks of ``size`` (the last may be smaller).
-
-        :raises BadData: an input is unusable; the message names it.
-        """
-
-    @cached_property
-    def digests(self) -> tuple[str, ...]:
-        """One digest an input, in order; reads the whole set once."""
-        return tuple(digest for batch in self.batches(_BLOCK) for digest in batch.digests)
-
-    @property
-    def digest(self) -> str:
-        """Identity of the whole set."""
-        return hashlib.sha256("".join(self.digests).encode()).hexdigest()
+# Bytes of an array file read at once, and pixels above which a single image is an attack.
+_BLOCK_BYTES = 16 << 20
+_MOST_PIXELS = 1 << 26
 
 
 def open_set(
@@ -81,35 +40,21 @@ def open_set(
     :raises BadData: the set is empty, constant, of the wrong shape or range, or unreadable.
     """
     opened: DataSet
+    if not path.exists():
+        raise BadData("there is no such file or folder", where=str(path))
     if path.is_dir():
         opened = _folder(path, _needed(preprocess, path), limit)
     elif path.suffix in (".npz", ".npy"):
         opened = _array_file(path, preprocess, input_shape, limit)
-    elif not path.exists():
-        raise BadData("there is no such file or folder", where=str(path))
     else:
         raise BadData("is neither a folder of images nor .npz nor .npy", where=str(path))
-    _check_values(opened, preprocess)
+    check_values(opened, preprocess)
     return opened
 
 
 def array_set(inputs: Array, *, synthetic: bool) -> DataSet:
     """A set of finished inputs, float32 ``[n, *input_shape]``, held in memory."""
     return _ArraySet(inputs, synthetic)
-
-
-def check_disjoint(calibration: DataSet, validation: DataSet) -> None:
-    """Refuse sets that share images: a figure measured on what the ranges were fitted to flatters.
-
-    :raises BadData: with how many they share.
-    """
-    shared = set(calibration.digests) & set(validation.digests)
-    if shared:
-        raise BadData(
-            f"{len(shared)} of its images are in the calibration set {calibration.name} too",
-            where=validation.name,
-            fix="Use images for validation that calibration has not seen",
-        )
 
 
 @dataclass
@@ -131,7 +76,7 @@ class _Folder(DataSet):
         for start in range(0, len(self.files), size):
             images = [decode_image(path) for path in self.files[start : start + size]]
             labels = None if self.labels is None else self.labels[start : start + size]
-            yield Batch(self.preprocess(images), labels, tuple(map(array_digest, images)))
+            yield Batch(self.preprocess(images), labels, tuple(map(_image_digest, images)))
 
 
 @dataclass
@@ -154,9 +99,9 @@ class _ArrayFileSet(DataSet):
         waiting: list[Array] = []
         position = 0
         done = 0
-        for block in self.array.rows(_BLOCK):
-            inside = self.chosen[(self.chosen >= position) & (self.chosen < position + len(block))] - position
-            waiting.extend(block[index] for index in inside)
+        for block in self.array.rows(min(BLOCK, _BLOCK_BYTES // self.array.row_bytes) or 1):
+            first, last = np.searchsorted(self.chosen, [position, position + len(block)])
+            waiting.extend(block[index] for index in self.chosen[first:last] - position)
             position += len(block)
             while len(waiting) >= size:
                 yield self._batch(waiting[:size], done)
@@ -167,13 +112,13 @@ class _ArrayFileSet(DataSet):
 
     def _batch(self, rows: Sequence[Array], start: int) -> Batch:
         labels = None if self.labels is None else self.labels[self.chosen[start : start + len(rows)]]
-        digests = tuple(map(array_digest, rows))
         if self.preprocess is not None:
-            return Batch(self.preprocess(rows), labels, digests)
-        inputs = np.stack(rows).astype(np.float32)
+            return Batch(self.preprocess(rows), labels, tuple(map(_image_digest, rows)))
+        with np.errstate(over="ignore"):
+            inputs = np.stack(rows).astype(np.float32)
         if not np.isfinite(inputs).all():
-            raise BadData("holds NaN or infinity", where=self.name)
-        return Batch(inputs, labels, digests)
+            raise BadData("holds NaN, infinity or numbers beyond float32", where=self.name)
+        return Batch(inputs, labels, tuple(map(array_digest, rows)))
 
 
 @dataclass
@@ -194,9 +139,9 @@ class _ArraySet(DataSet):
 
 def _folder(path: Path, preprocess: Preprocess, limit: int | None) -> DataSet:
     classes = sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if classes:
-        found = [(file, label) for label, folder in enumerate(classes) for file in _images(folder)]
-    else:
+    found = [(file, label) for label, folder in enumerate(classes) for file in _images(folder)]
+    if not found:
+        classes = []
         found = [(file, 0) for file in _images(path)]
     if not found:
         raise BadData("holds no images", where=str(path), fix=f"Known suffixes: {' '.join(sorted(IMAGE_SUFFIXES))}")
@@ -214,8 +159,8 @@ def _array_file(path: Path, preprocess: Preprocess | None, input_shape: tuple[in
     array = open_array(path, "x" if path.suffix == ".npz" else None)
     if array is None:
         raise BadData("has no array x", where=where, fix="numpy.savez(path, x=images, y=labels)")
-    if not array.shape or array.shape[0] == 0:
-        raise BadData("is empty", where=where)
+    if not array.shape or min(array.shape) < 1:
+        raise BadData(f"is empty: its shape is {list(array.shape)}", where=where)
     if array.dtype == np.uint8:
         _check_images(array, where)
         preprocess = _needed(preprocess, path)
@@ -234,10 +179,14 @@ def _array_file(path: Path, preprocess: Preprocess | None, input_shape: tuple[in
 
 def _check_images(array: ArrayFile, where: str) -> None:
     shape = array.shape
-    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)) or min(shape) < 1:
+    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)):
         raise BadData(
-            f"holds uint8 of shape {list(shape)}", where=where, fix="Images are [n, height, width, 3] or [n, height, width]"
+            f"holds uint8 of shape {list(shape)}",
+            where=where,
+            fix="Images are [n, height, width, 3] or [n, height, width]",
         )
+    if shape[1] * shape[2] > _MOST_PIXELS:
+        raise BadData(f"holds images of {shape[1]} x {shape[2]} pixels", where=where, fix="Scale them down first")
 
 
 def _labels(path: Path, array: ArrayFile) -> Array | None:
@@ -271,39 +220,6 @@ def _spread(count: int, limit: int | None) -> Array:
     return np.arange(limit) * count // limit
 
 
-def _check_values(data: DataSet, preprocess: Preprocess | None) -> None:
-    """Read the set until it shows two different images and a plausible range of values.
-
-    :raises BadData: it is constant, or its values cannot be what the network was trained on.
-    """
-    low, high = np.inf, -np.inf
-    seen: set[str] = set()
-    for batch in data.batches(_BLOCK):
-        low, high = min(low, float(batch.inputs.min())), max(high, float(batch.inputs.max()))
-        seen.update(batch.digests[:2])
-        if preprocess is not None:
-            _refuse_outside(low, high, preprocess, data.name)
-    if low == high:
-        raise BadData("is constant: one and the same value throughout", where=data.name, fix="Use real images")
-    if len(data) > 1 and len(seen) == 1:
-        raise BadData("is constant: one and the same image throughout", where=data.name, fix="Use different images")
-    if preprocess is not None:
-        black, white = preprocess.value_range
-        if high - low < 0.02 * (white - black):
-            raise BadData(
-                f"has the wrong range: inputs span {low:.4g} to {high:.4g}, of {black:.4g} to {white:.4g} possible",
-                where=data.name,
-                fix="Were pixels of 0..1 saved as uint8, or is --preprocess not the network's?",
-            )
-
-
-def _refuse_outside(low: float, high: float, preprocess: Preprocess, name: str) -> None:
-    black, white = preprocess.value_range
-    slack = 0.01 * (white - black)
-    if low < black - slack or high > white + slack:
-        raise BadData(
-            f"has the wrong range: inputs reach {low:.4g} to {high:.4g}, but preprocessed images lie in "
-            f"{black:.4g} to {white:.4g}",
-            where=name,
-            fix="Float arrays are taken as finished inputs; save images as uint8 to have them preprocessed",
-        )
+def _image_digest(image: Array) -> str:
+    """Of its RGB pixels: a grey image is the same one whether it came with one channel or with three."""
+    return array_digest(np.broadcast_to(image.reshape(*image.shape[:2], -1), (*image.shape[:2], 3)))

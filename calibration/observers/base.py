@@ -64,7 +64,7 @@ class TensorStats:
 
 
 class Observer(Protocol):
-    """A rule that turns :class:`TensorStats` into a :class:`Range`; a frozen dataclass whose fields are its parameters."""
+    """A rule from :class:`TensorStats` to a :class:`Range`, as a frozen dataclass whose fields are its parameters."""
 
     @property
     def name(self) -> str:

@@ -13,9 +13,7 @@ from edgeguard.errors import UsageError
 
 __all__ = ["DEFAULT_OBSERVER", "OBSERVERS", "find_observer", "observer_parameters"]
 
-OBSERVERS: dict[str, Observer] = {
-    observer.name: observer for observer in (MinMax(), Percentile(), Entropy(), Mse())
-}
+OBSERVERS: dict[str, Observer] = {observer.name: observer for observer in (MinMax(), Percentile(), Entropy(), Mse())}
 DEFAULT_OBSERVER = MinMax.name
 
 

@@ -44,9 +44,9 @@ def _scaled(full: Range) -> Iterator[Range]:
 
 
 def _one_end(limits: Range, full: Range, *, low: bool) -> Iterator[Range]:
-    yield limits
     for factor in np.linspace(1, _SMALLEST, _STEPS // 2):
         if low:
             yield Range(full.low * float(factor), limits.high)
         else:
             yield Range(limits.low, full.high * float(factor))
+    yield limits
