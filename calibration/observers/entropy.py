@@ -22,6 +22,9 @@ class Entropy:
     The idea is Migacz, "8-bit inference with TensorRT" (GTC 2017), with 2,048 fine bins for 256 levels: with as few
     fine bins as levels Q equals P and nothing is ever clipped. Clipped values count into P's outermost kept bins but
     not into Q's, which is what clipping costs. The range is asymmetric.
+
+    The bin that holds zero counts no more than its neighbours: zero is exact under every range and says nothing about
+    which is best, but after a ReLU it would outweigh all else and clip what carries the information.
     """
 
     name: ClassVar[str] = "entropy"
@@ -30,10 +33,20 @@ class Entropy:
     def range(self, stats: TensorStats) -> Range:
         """The best of a grid of ranges."""
         assert stats.counts is not None
-        counts = stats.counts.astype(np.float64)
+        counts = _without_spike_at_zero(stats)
         centres = stats.centres
         total = max(1.0, counts.sum())
         return best_range(stats, lambda limits: _divergence(counts, centres, limits, total))
+
+
+def _without_spike_at_zero(stats: TensorStats) -> Array:
+    assert stats.counts is not None
+    counts = stats.counts.astype(np.float64)
+    if stats.low <= 0 <= stats.high:
+        zero = int(np.clip(np.searchsorted(stats.edges, 0.0, side="right") - 1, 0, len(counts) - 1))
+        neighbours = [counts[index] for index in (zero - 1, zero + 1) if 0 <= index < len(counts)]
+        counts[zero] = min(counts[zero], float(np.mean(neighbours)))
+    return counts
 
 
 def _divergence(counts: Array, centres: Array, limits: Range, total: float) -> float:
