@@ -7,15 +7,17 @@ that tests of everything after the export need neither torch nor a trained netwo
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from edgeguard.artifact import GOLDEN
+from edgeguard.artifact import GOLDEN, MANIFEST, file_facts
 from edgeguard.calibration.collect import collect
 from edgeguard.calibration.observers import find_observer
 from edgeguard.calibration.sets import array_set
@@ -32,7 +34,7 @@ from edgeguard.preprocess import Preprocess
 from edgeguard.runtimes.ort_session import open_session, run_session
 from edgeguard.targets import Target, find_target
 
-__all__ = ["SIZE", "make_artifact", "random_images", "random_network"]
+__all__ = ["SIZE", "make_artifact", "random_images", "random_network", "repack"]
 
 Array = np.ndarray[Any, Any]
 
@@ -218,3 +220,28 @@ def _runner(model: ModelProto, batch: int | None) -> Callable[[Array], Array]:
 
 def _bytes(model: ModelProto) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def repack(
+    artifact: Path,
+    *,
+    model: Callable[[ModelProto], None] | None = None,
+    golden: bytes | None = None,
+    manifest: Callable[[dict[str, Any]], None] | None = None,
+) -> Path:
+    """Change an artifact in place such that every digest fits again: what a careless or hostile exporter would write.
+
+    :param model: edits the model; ``golden`` replaces the goldens' file; ``manifest`` edits the manifest, as JSON.
+    """
+    content = json.loads((artifact / MANIFEST).read_bytes())
+    if model is not None:
+        network = onnx.load(artifact / "model.onnx")
+        model(network)
+        (artifact / "model.onnx").write_bytes(_bytes(network))
+    if golden is not None:
+        (artifact / GOLDEN).write_bytes(golden)
+    if manifest is not None:
+        manifest(content)
+    content["files"] = {file: asdict(file_facts(artifact / file)) for file in content["files"]}
+    (artifact / MANIFEST).write_text(json.dumps(content))
+    return artifact
