@@ -36,7 +36,7 @@ def names(requirements: str) -> set[str]:
 def modules(highest: int) -> list[str]:
     """Modules of the layers up to ``highest``."""
     found = [module for _, module in source_files(ROOT) if module.rpartition(".")[2] != "__main__"]
-    return [module for module in found if LAYERS.get((module.split(".") + ["core"])[1], 1) <= highest]
+    return [module for module in found if LAYERS.get(([*module.split("."), "core"])[1], 1) <= highest]
 
 
 def loaded_by(code: str, watched: set[str]) -> set[str]:
