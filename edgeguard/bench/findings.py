@@ -1,0 +1,82 @@
+"""What the figures mean, a sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgeguard.bench.cpu import CpuFacts
+from edgeguard.bench.device_kind import DeviceKind
+from edgeguard.bench.host_state import HostState
+from edgeguard.bench.intervals import Interval
+from edgeguard.bench.percentiles import fewest_samples
+from edgeguard.bench.result import Latency, Ratio
+from edgeguard.bench.variants import CONTROL, FLOAT, INT8
+
+__all__ = ["find"]
+
+
+def find(
+    kind: DeviceKind, cpu: CpuFacts, after: HostState, ratios: Sequence[Ratio], latency: Sequence[Latency]
+) -> tuple[str, ...]:
+    """The sentences, the most important first."""
+    sentences = []
+    if kind.kind == "emulated":
+        sentences.append(f"This machine is emulated ({kind.evidence}): its times are no latency, and none is reported.")
+    for ratio in ratios:
+        if ratio.interval is not None:
+            sentences.append(_ratio(ratio, ratio.interval, cpu))
+    sentences += _unstated(latency)
+    throttled = after.throttled
+    if throttled is not None and throttled.since_boot:
+        sentences.append(
+            f"Since boot the firmware has seen: {', '.join(throttled.since_boot)}. Check power supply and cooling."
+        )
+    return tuple(sentences)
+
+
+def _ratio(ratio: Ratio, interval: Interval, cpu: CpuFacts) -> str:
+    if ratio.numerator == CONTROL:
+        reach = max(interval.high - 1, 1 - interval.low)
+        name = ratio.denominator
+        return f"The control ran {name} against itself: in this run, differences below {reach:.1%} mean nothing."
+    if (ratio.numerator, ratio.denominator) == (INT8, FLOAT):
+        return _int8(interval, cpu)
+    return _cost(ratio, interval)
+
+
+def _int8(interval: Interval, cpu: CpuFacts) -> str:
+    if interval.low > 1:
+        why = {
+            True: "although it has dot-product instructions: operators were left in float, or the network is too small",
+            False: "it has no dot-product instructions",
+            None: "and whether it has dot-product instructions is unknown",
+        }[cpu.dot_product]
+        return f"int8 is SLOWER than float on this CPU, {_times(interval)}: {why}."
+    if interval.high < 1:
+        return f"int8 takes {_times(interval)} as long as float."
+    return f"int8 and float take the same time within what this run can tell, {_times(interval)}."
+
+
+def _cost(ratio: Ratio, interval: Interval) -> str:
+    names = f"{ratio.numerator} against {ratio.denominator}"
+    if not interval.excludes_one:
+        return f"{names}: no difference that this run could see, {_times(interval)}."
+    word = "slower" if interval.low > 1 else "faster"
+    low, high = sorted((abs(interval.low - 1), abs(interval.high - 1)))
+    return f"{names}: {abs(interval.estimate - 1):.1%} {word} (between {low:.1%} and {high:.1%})."
+
+
+def _times(interval: Interval) -> str:
+    return f"{interval.estimate:.3f}x ({interval.low:.3f} to {interval.high:.3f})"
+
+
+def _unstated(latency: Sequence[Latency]) -> list[str]:
+    """A percentile that is missing, for the variant with the fewest samples."""
+    short = [entry for entry in latency if entry.p99_ns is None]
+    if not short:
+        return []
+    least = min(short, key=lambda entry: entry.samples)
+    return [
+        f"p99 is left out where samples are too few: it needs {fewest_samples(0.99)}, {least.name} has {least.samples}"
+        f"; measure longer with --seconds."
+    ]

@@ -1,0 +1,174 @@
+"""What the bench says to its worker processes, and what they answer: one JSON object each way, on stdin and stdout.
+
+Plain dictionaries and the standard library only: a worker is started a dozen times per run, and pydantic would make
+each start slower. What may be trusted is simple here, since both ends are the same program.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+__all__ = [
+    "Block",
+    "ColdAnswer",
+    "ColdRequest",
+    "Subject",
+    "TimeAnswer",
+    "TimeRequest",
+    "Window",
+    "from_json",
+    "to_json",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Something to time.
+
+    :param name: unique within a run.
+    :param path: a model file, or for ``runtime`` an artifact directory.
+    :param how: ``session`` calls ONNX Runtime itself, ``host`` applies the numpy post-processor of ``artifact`` to what
+        it returns, and ``runtime`` goes the whole way from a uint8 image to the answer.
+    :param artifact: whose post-processor it is; only for ``host``.
+    :param inputs: an ``.npy`` file: finished inputs ``[n, batch, *input_shape]``, or for ``runtime`` images
+        ``[n, height, width, channels]``.
+    :param delay: private, for measuring the bench itself: a busy-wait after each run, as a share of its duration.
+    """
+
+    name: str
+    path: str
+    how: Literal["session", "host", "runtime"]
+    inputs: str
+    artifact: str | None = None
+    delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRequest:
+    """Time all subjects in interleaved blocks.
+
+    :param orders: per block, the names of the subjects in the order of their turns.
+    :param creation: the order in which they are loaded, which decides where their weights lie in memory.
+    :param runs: timed runs per turn.
+    :param settle: untimed runs before them, which bring the caches back to this subject.
+    :param warmup_ms: least time that each subject runs before the first block.
+    :param pause_ms: idle time before each turn, until the threads of the previous subject no longer spin.
+    """
+
+    subjects: tuple[Subject, ...]
+    creation: tuple[str, ...]
+    orders: tuple[tuple[str, ...], ...]
+    runs: int
+    settle: int
+    warmup_ms: float
+    pause_ms: float
+    threads: int
+    spinning: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ColdRequest:
+    """Load one subject in a process that did nothing else, and run it for the first time.
+
+    :param runs: warm runs after the first, at most, for planning; also what the memory's high-water mark covers.
+    :param budget_ms: no further warm run starts after this time, but there are three at least.
+    """
+
+    subject: Subject
+    runs: int
+    budget_ms: float
+    threads: int
+    spinning: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One turn of each subject.
+
+    :param order: names in the order of their turns.
+    :param samples_ns: name to the durations of its runs, in nanoseconds, in the order in which they were taken.
+    """
+
+    order: tuple[str, ...]
+    samples_ns: dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What happened on the machine while one process measured.
+
+    :param seconds: wall-clock time.
+    :param others_seconds: CPU time of all other processes, summed over CPUs.
+    :param steal_seconds: time that the hypervisor gave to somebody else, summed over CPUs.
+    :param waited_seconds: time that the measuring thread was ready to run but not running; ``None`` if the kernel does
+        not say.
+    :param cpus: number of CPUs that these sums cover.
+    :param frequency_khz: highest CPU frequency at the beginning and the end, both under load; empty if unreadable.
+    """
+
+    seconds: float
+    others_seconds: float
+    steal_seconds: float
+    waited_seconds: float | None
+    cpus: int
+    frequency_khz: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TimeAnswer:
+    """Answer to a :class:`TimeRequest`."""
+
+    blocks: tuple[Block, ...]
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class ColdAnswer:
+    """Answer to a :class:`ColdRequest`.
+
+    :param load_ns: from the file, which is in the page cache, to a session that is ready; modules are imported before.
+    :param first_ns: the first run.
+    :param warm_ns: the runs after it.
+    :param baseline_kib: high-water mark of resident memory once all modules are imported, before the model is loaded.
+    :param peak_kib: the same at the end.
+    """
+
+    load_ns: int
+    first_ns: int
+    warm_ns: tuple[int, ...]
+    baseline_kib: int
+    peak_kib: int
+
+
+def to_json(message: TimeRequest | ColdRequest | TimeAnswer | ColdAnswer) -> str:
+    """One line, tagged with the message's type."""
+    return json.dumps({"type": type(message).__name__, **asdict(message)})
+
+
+def from_json(text: str) -> TimeRequest | ColdRequest | TimeAnswer | ColdAnswer:
+    """The message that :func:`to_json` wrote."""
+    data: dict[str, Any] = json.loads(text)
+    match data.pop("type"):
+        case "TimeRequest":
+            data["subjects"] = tuple(Subject(**entry) for entry in data["subjects"])
+            data["creation"] = tuple(data["creation"])
+            data["orders"] = tuple(tuple(order) for order in data["orders"])
+            return TimeRequest(**data)
+        case "ColdRequest":
+            data["subject"] = Subject(**data["subject"])
+            return ColdRequest(**data)
+        case "TimeAnswer":
+            data["blocks"] = tuple(_block(entry) for entry in data["blocks"])
+            window = data["window"]
+            data["window"] = Window(**{**window, "frequency_khz": tuple(window["frequency_khz"])})
+            return TimeAnswer(**data)
+        case "ColdAnswer":
+            return ColdAnswer(**{**data, "warm_ns": tuple(data["warm_ns"])})
+        case unknown:
+            raise ValueError(f"no message is called {unknown!r}")
+
+
+def _block(entry: dict[str, Any]) -> Block:
+    return Block(tuple(entry["order"]), {name: tuple(values) for name, values in entry["samples_ns"].items()})

@@ -1,0 +1,88 @@
+"""Starting worker processes and understanding how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import overload
+
+from edgeguard import errors
+from edgeguard.bench.messages import ColdAnswer, ColdRequest, TimeAnswer, TimeRequest, from_json, to_json
+
+__all__ = ["ask_worker"]
+
+# What loading an artifact or a model may raise.
+_KNOWN: dict[str, type[errors.EdgeguardError]] = {
+    kind.__name__: kind
+    for kind in (errors.BadData, errors.BadModel, errors.DeviceError, errors.Untrusted, errors.UsageError)
+}
+
+
+@overload
+def ask_worker(request: TimeRequest, *, timeout: float) -> TimeAnswer: ...
+@overload
+def ask_worker(request: ColdRequest, *, timeout: float) -> ColdAnswer: ...
+def ask_worker(request: TimeRequest | ColdRequest, *, timeout: float) -> TimeAnswer | ColdAnswer:
+    """Start a process, let it serve one request, and wait for its end.
+
+    :param timeout: seconds after which it is killed.
+    :raises EdgeguardError: what the worker raised; :class:`BadModel` when a model crashed it;
+        :class:`InvalidMeasurement` when it did not come to an end.
+    """
+    # -P: the working directory may hold a file called like one of our modules.
+    command = [sys.executable, "-P", "-m", "edgeguard.bench.worker"]
+    # Threads of numpy's own BLAS would be threads that nobody asked for.
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    try:
+        done = subprocess.run(
+            command,
+            input=to_json(request),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=environment,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise errors.InvalidMeasurement(
+            f"a measuring process did not end within {timeout:.0f} seconds",
+            fix="Is the machine overloaded? Try --effort quick",
+        ) from None
+    if done.returncode < 0:
+        raise errors.BadModel(
+            f"it kills the process that runs it ({_signal_name(-done.returncode)})",
+            where=_subject_path(request),
+            fix="SIGILL means that this onnxruntime needs a newer CPU; SIGKILL that memory ran out",
+        )
+    if done.returncode != 0:
+        raise errors.EdgeguardError(f"a measuring process failed: {_last_line(done.stderr)}")
+    return _understand(done.stdout)
+
+
+def _understand(text: str) -> TimeAnswer | ColdAnswer:
+    data = json.loads(text)
+    if data["type"] in _KNOWN:
+        raise _KNOWN[data["type"]](data["what"], where=data["where"], fix=data["fix"])
+    answer = from_json(text)
+    assert isinstance(answer, TimeAnswer | ColdAnswer)
+    return answer
+
+
+def _subject_path(request: TimeRequest | ColdRequest) -> str:
+    subjects = (request.subject,) if isinstance(request, ColdRequest) else request.subjects
+    return ", ".join(sorted({subject.path for subject in subjects}))
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "it said nothing"

@@ -1,0 +1,133 @@
+"""What the user asks for, and what it comes to once the first runs have shown how long one run takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from edgeguard.errors import UsageError
+
+__all__ = ["EFFORTS", "Effort", "Plan", "Settings", "make_plan"]
+
+Effort = Literal["quick", "normal", "thorough"]
+
+# A turn shorter than this is dominated by the change from one variant to the next.
+_TURN_MS = 3.0
+_RUNS = (3, 50)
+_BLOCKS = (4, 60)
+_SETTLE = 2
+_WARMUP_MS = 50.0
+# Idle threads of ONNX Runtime spin for about this long before they sleep (onnxruntime#13808).
+_PAUSE_MS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class EffortLevel:
+    """What an effort stands for.
+
+    :param cold: processes per variant for cold start and memory.
+    :param seconds: time to measure in, all processes together, without what they need to start.
+    """
+
+    processes: int
+    cold: int
+    seconds: float
+
+
+EFFORTS: dict[Effort, EffortLevel] = {
+    "quick": EffortLevel(processes=6, cold=1, seconds=6.0),
+    "normal": EffortLevel(processes=10, cold=3, seconds=30.0),
+    "thorough": EffortLevel(processes=20, cold=5, seconds=180.0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user asks for; ``None`` leaves it to :func:`make_plan`.
+
+    :param processes: fresh processes, one after the other; they are what the intervals rest on.
+    :param blocks: per process.
+    :param runs: timed runs per variant and block.
+    :param seconds: time to measure in; the number of blocks follows from it.
+    :param seed: of every random choice.
+    :param confidence: of the intervals of ratios.
+    """
+
+    effort: Effort = "normal"
+    threads: int = 1
+    processes: int | None = None
+    blocks: int | None = None
+    runs: int | None = None
+    seconds: float | None = None
+    seed: int = 0
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be measured.
+
+        :raises UsageError: naming the option.
+        """
+        for name in ("threads", "processes", "blocks", "runs", "seconds"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UsageError(f"must be positive, not {value}", where=f"--{name}")
+        if not 0.5 <= self.confidence < 1:
+            raise UsageError(f"must lie in [0.5, 1), not {self.confidence}", where="--confidence")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Every setting of the measurement, resolved; see :class:`Settings` and
+    :class:`~edgeguard.bench.messages.TimeRequest`.
+
+    :param spinning: whether idle threads of ONNX Runtime spin. Always on in a benchmark, for steadier times; what a
+        deployed runtime does is slower to answer after a pause and kinder to everything else (onnxruntime#13808).
+    :param cold: processes per variant for cold start and memory.
+    """
+
+    effort: Effort
+    threads: int
+    spinning: bool
+    processes: int
+    blocks: int
+    runs: int
+    settle: int
+    warmup_ms: float
+    pause_ms: float
+    cold: int
+    seed: int
+    confidence: float
+
+
+def make_plan(settings: Settings, run_ms: Mapping[str, float]) -> Plan:
+    """Fill in what the user left open.
+
+    :param run_ms: name of each variant to the duration of one warm run, in milliseconds.
+    """
+    level = EFFORTS[settings.effort]
+    processes = settings.processes or level.processes
+    runs = settings.runs or _clamp(math.ceil(_TURN_MS / min(run_ms.values())), _RUNS)
+    pause = _PAUSE_MS if settings.threads > 1 else 0.0
+    block_ms = sum(duration * (runs + _SETTLE) + pause for duration in run_ms.values())
+    share_ms = (settings.seconds or level.seconds) * 1e3 / processes
+    blocks = settings.blocks or _clamp(int(share_ms / block_ms), _BLOCKS)
+    return Plan(
+        effort=settings.effort,
+        threads=settings.threads,
+        spinning=True,
+        processes=processes,
+        blocks=blocks,
+        runs=runs,
+        settle=_SETTLE,
+        warmup_ms=_WARMUP_MS,
+        pause_ms=pause,
+        cold=level.cold,
+        seed=settings.seed,
+        confidence=settings.confidence,
+    )
+
+
+def _clamp(value: int, bounds: tuple[int, int]) -> int:
+    return max(bounds[0], min(bounds[1], value))

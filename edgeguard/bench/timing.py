@@ -1,0 +1,131 @@
+"""The timed loop, and what it times: every variant through the same Python, so that only the models differ."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from edgeguard.bench.messages import Subject
+
+__all__ = ["Prepared", "delayed", "import_everything", "prepare", "turn", "undisturbed", "warm_up"]
+
+Call = Callable[[Any], Any]
+
+
+class Prepared:
+    """A loaded subject: what to call, and what to call it with."""
+
+    def __init__(self, call: Call, feeds: Sequence[Any]) -> None:
+        self.call = call
+        self.feeds = feeds
+
+
+def prepare(subject: Subject, *, threads: int, spinning: bool) -> Prepared:
+    """Load a subject.
+
+    :raises EdgeguardError: the artifact or the model cannot be loaded.
+    """
+    inputs = np.load(subject.inputs, allow_pickle=False)
+    if subject.how == "runtime":
+        from edgeguard.runtimes import load
+
+        predict = load(Path(subject.path), threads=threads, spinning=spinning).predict
+        return Prepared(predict, [image[None] for image in inputs])
+    from edgeguard.runtimes.ort_session import open_session
+
+    session = open_session(Path(subject.path), threads=threads, spinning=spinning)
+    run = session.run
+    outputs = [session.get_outputs()[0].name]
+    name = session.get_inputs()[0].name
+    feeds = [{name: np.ascontiguousarray(batch)} for batch in inputs]
+    if subject.artifact is None:
+        return Prepared(lambda feed: run(outputs, feed), feeds)
+    post = _post_processor(Path(subject.artifact))
+    return Prepared(lambda feed: post(run(outputs, feed)[0]), feeds)
+
+
+def import_everything(subject: Subject) -> None:
+    """Import the modules that loading a subject needs, which is no part of loading it."""
+    import onnxruntime  # noqa: F401
+
+    from edgeguard.runtimes import onnx_runtime  # noqa: F401
+
+    if subject.how == "session":
+        return
+    # Reading a manifest builds pydantic's validators, once in a process.
+    _post_processor(Path(subject.path) if subject.artifact is None else Path(subject.artifact))
+
+
+def warm_up(prepared: Prepared, milliseconds: float) -> list[int]:
+    """Run for at least ``milliseconds`` and at least three times; the durations, in nanoseconds."""
+    end = time.perf_counter_ns() + round(milliseconds * 1e6)
+    durations: list[int] = []
+    while len(durations) < 3 or time.perf_counter_ns() < end:
+        durations += turn(prepared, len(durations), settle=0, runs=1)
+    return durations
+
+
+def turn(prepared: Prepared, start: int, *, settle: int, runs: int) -> list[int]:
+    """Durations of ``runs`` runs in nanoseconds, after ``settle`` runs that are not timed.
+
+    :param start: number of the first input, so that every subject sees the same inputs in the same order.
+    """
+    call, feeds, clock = prepared.call, prepared.feeds, time.perf_counter_ns
+    count = len(feeds)
+    for index in range(start, start + settle):
+        call(feeds[index % count])
+    samples = []
+    for index in range(start + settle, start + settle + runs):
+        feed = feeds[index % count]
+        begin = clock()
+        call(feed)
+        samples.append(clock() - begin)
+    return samples
+
+
+def delayed(prepared: Prepared, share: float, durations: Sequence[int]) -> Prepared:
+    """The same, made slower by ``share`` of its median duration: a known truth to find."""
+    wait = round(median(durations) * share)
+    call, clock = prepared.call, time.perf_counter_ns
+
+    def slower(feed: Any) -> Any:
+        result = call(feed)
+        end = clock() + wait
+        while clock() < end:
+            pass
+        return result
+
+    return Prepared(slower, prepared.feeds)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """No garbage collection in here, and less to collect afterwards."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+def _post_processor(artifact: Path) -> Call:
+    from edgeguard.artifact import MANIFEST
+    from edgeguard.defenses.postprocess import PostProcessor
+    from edgeguard.defenses.registry import rebuild
+    from edgeguard.manifest import read_manifest
+
+    manifest = read_manifest(artifact / MANIFEST)
+    record = manifest.defense
+    host = record is not None and record.placement == "host"
+    defense = rebuild(record.name, record.version, record.parameters) if record is not None and host else None
+    return PostProcessor(manifest.model.head, defense)
