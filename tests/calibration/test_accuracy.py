@@ -90,17 +90,19 @@ def test_perfect_answers_have_no_calibration_error() -> None:
 @pytest.mark.parametrize(
     ("count", "total", "low", "high"),
     [
-        # Wilson score intervals as statsmodels' proportion_confint(method="wilson") prints them
-        (81, 263, 0.25525, 0.36619),
-        (0, 20, 0.0, 0.16113),
-        (20, 20, 0.83887, 1.0),
-        (1, 2, 0.09453, 0.90547),
+        # Newcombe, Statistics in Medicine 17 (1998), table I, method 3
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+        # the mirror image of 0 of 20
+        (20, 20, 0.8389, 1.0),
     ],
 )
 def test_the_interval_is_wilsons(count: int, total: int, low: float, high: float) -> None:
     share = Share(count, total)
     assert share.value == count / total
-    assert share.interval == pytest.approx((low, high), abs=1e-5)
+    assert share.interval == pytest.approx((low, high), abs=5.1e-5)
 
 
 @pytest.fixture(scope="module")
