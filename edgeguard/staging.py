@@ -3,7 +3,9 @@
 A directory is written beside its place, in ``.NAME.tmp-XXXX``, flushed to disk, and then moved there in one step:
 by ``rename`` where nothing stood before, by ``renameat2(RENAME_EXCHANGE)`` where an older directory is replaced. A
 process that dies half way leaves the old directory untouched and a staging directory that the next run removes: each
-is locked by the process that writes it, and the kernel drops that lock when the process ends, however it ends.
+is locked by the process that writes it, and the kernel drops that lock when the process ends, however it ends. Whether
+the place is free is decided, and the move made, with the parent directory locked: of two processes without ``--force``
+one wins and the other is told.
 """
 
 from __future__ import annotations
@@ -33,16 +35,17 @@ def staged_directory(final: Path, *, replace_existing: bool) -> Iterator[Path]:
 
     :param replace_existing: whether a directory that already stands at ``final`` may be replaced.
     :raises OutputExists: it stands there and may not be replaced, or it is no directory.
-    :raises UsageError: the parent does not exist or cannot be written.
+    :raises UsageError: the parent does not exist or cannot be written, or the disk is full.
     """
     check_free(final, replace_existing=replace_existing)
-    with _own_staging(final) as staging:
+    with _writing(final), _own_staging(final) as staging:
         content = staging / "content"
         content.mkdir()
         yield content
         _sync_tree(content)
-        check_free(final, replace_existing=replace_existing)
-        _publish(content, final)
+        with _directory_lock(final.parent):
+            check_free(final, replace_existing=replace_existing)
+            _publish(content, final)
 
 
 def check_free(final: Path, *, replace_existing: bool) -> None:
@@ -58,23 +61,34 @@ def check_free(final: Path, *, replace_existing: bool) -> None:
     if final.is_symlink() or not final.is_dir():
         raise OutputExists("it is there already and is no directory", where=str(final), fix="Choose another -o")
     if not replace_existing:
-        raise OutputExists("it exists already", where=str(final), fix="Pass --force to replace it, or choose another -o")
+        raise OutputExists(
+            "it exists already", where=str(final), fix="Pass --force to replace it, or choose another -o"
+        )
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all: beside its place, flushed, then renamed."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.tmp-", dir=path.parent)
-    try:
+    """Write a file whole or not at all: beside its place, flushed, then renamed. What dead processes left goes first.
+
+    :raises UsageError: the file cannot be written there.
+    """
+    with _writing(path):
+        with _directory_lock(path.parent):
+            _remove_stale(path)
+            handle, name = tempfile.mkstemp(prefix=_prefix(path), dir=path.parent)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        # The lock goes with the handle, so the file is renamed before it is closed.
         with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
+            try:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+                os.chmod(name, 0o666 & ~_umask())
+                os.replace(name, path)
+            except BaseException:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name)
+                raise
+        _sync(path.parent)
 
 
 def _sync_tree(directory: Path) -> None:
@@ -88,14 +102,9 @@ def _sync_tree(directory: Path) -> None:
 @contextlib.contextmanager
 def _own_staging(final: Path) -> Iterator[Path]:
     """A locked staging directory beside ``final``, removed at the end; those of dead processes go first."""
-    prefix = f".{final.name}.tmp-"
     with _directory_lock(final.parent):
-        for stale in final.parent.glob(f"{prefix}*"):
-            _remove_if_stale(stale)
-        try:
-            staging = Path(tempfile.mkdtemp(prefix=prefix, dir=final.parent))
-        except OSError as error:
-            raise UsageError(f"cannot write there: {error.strerror}", where=str(final.parent)) from None
+        _remove_stale(final)
+        staging = Path(tempfile.mkdtemp(prefix=_prefix(final), dir=final.parent))
         lock = os.open(staging / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
     try:
@@ -105,20 +114,43 @@ def _own_staging(final: Path) -> Iterator[Path]:
         os.close(lock)
 
 
+def _prefix(final: Path) -> str:
+    return f".{final.name}.tmp-"
+
+
+def _remove_stale(final: Path) -> None:
+    """Remove what no living process holds of what was begun for ``final``. Called with the parent directory locked."""
+    for entry in os.listdir(final.parent):
+        if entry.startswith(_prefix(final)):
+            _remove_if_stale(final.parent / entry)
+
+
 def _remove_if_stale(staging: Path) -> None:
-    """Remove a staging directory that no living process holds. Called with the parent directory locked."""
     try:
-        lock = os.open(staging / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        lock = os.open(staging / _LOCK if staging.is_dir() else staging, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError:
         return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if staging.is_dir():
+            shutil.rmtree(staging, ignore_errors=True)
+        else:
+            os.unlink(staging)
     except OSError:
         return
-    else:
-        shutil.rmtree(staging, ignore_errors=True)
     finally:
         os.close(lock)
+
+
+@contextlib.contextmanager
+def _writing(final: Path) -> Iterator[None]:
+    """Say what the system says when it cannot write: no permission, a full disk, a read-only file system."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"cannot be written: {error.strerror or error}", where=str(final), fix="Make room, or choose another -o"
+        ) from None
 
 
 @contextlib.contextmanager
