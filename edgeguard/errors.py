@@ -20,7 +20,7 @@ The numbers are the exit codes of the command line. Each message says what is wr
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 __all__ = [
     "BadData",
@@ -58,6 +58,10 @@ class EdgeguardError(Exception):
         place = f"{self.where}: " if self.where else ""
         remedy = f". {self.fix}" if self.fix else ""
         return f"{place}{self.what}{remedy}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors cross process boundaries; left to Exception, unpickling calls ``__init__`` with the wrong arguments."""
+        return _restored, (type(self), self.what, self.where, self.fix)
 
 
 class UsageError(EdgeguardError):
@@ -119,3 +123,9 @@ class DeviceError(EdgeguardError):
     """The device is unreachable, full or rolled back."""
 
     exit_code = 6
+
+
+def _restored(kind: type[EdgeguardError], what: str, where: str | None, fix: str | None) -> EdgeguardError:
+    error = kind.__new__(kind)
+    EdgeguardError.__init__(error, what, where=where, fix=fix)
+    return error
