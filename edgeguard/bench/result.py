@@ -165,20 +165,21 @@ def read_result(path: Path) -> Result:
     from pydantic import ValidationError
 
     try:
-        data = json.loads(path.read_bytes())
+        text = path.read_bytes()
+        data = json.loads(text)
     except OSError as error:
         raise BadData(f"cannot be read: {error.strerror}", where=str(path)) from None
     except ValueError as error:
         raise BadData(f"is not JSON: {error}", where=str(path), fix="Measure again with edgeguard bench") from None
     needed = data.get("min_reader") if isinstance(data, dict) else None
-    if isinstance(needed, int) and needed > SCHEMA_VERSION:
+    if isinstance(needed, int | float) and needed > SCHEMA_VERSION:
         raise BadData(
             f"needs a reader of schema version {needed}, this one is {SCHEMA_VERSION}",
             where=str(path),
             fix="Install a newer edgeguard",
         )
     try:
-        return _adapter().validate_python(data)
+        return _adapter().validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"]) or "the file"

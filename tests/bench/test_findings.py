@@ -1,0 +1,75 @@
+"""The sentences, above all the one that int8 may be slower (onnxruntime#20052)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from edgeguard.bench.cpu import CpuFacts
+from edgeguard.bench.device_kind import DeviceKind
+from edgeguard.bench.findings import find
+from edgeguard.bench.intervals import Interval
+from edgeguard.bench.result import Latency, Ratio
+from edgeguard.bench.throttled import decode_throttled
+from tests.bench.results import made_up_result
+
+BOARD = DeviceKind("board", "says so", "Pi 4")
+STATE = replace(made_up_result().after, throttled=decode_throttled("throttled=0x0"))
+
+
+def cpu(dot_product: bool | None) -> CpuFacts:
+    return CpuFacts("Cortex", None, (), dot_product)
+
+
+def sentence(numerator: str, denominator: str, low: float, high: float, dot_product: bool | None = False) -> str:
+    ratio = Ratio("r", numerator, denominator, Interval((low + high) / 2, low, high, 0.95))
+    (found,) = find(BOARD, cpu(dot_product), STATE, [ratio], [])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("dot_product", "why"),
+    [(False, "it has no dot-product"), (True, "although it has dot-product"), (None, "is unknown")],
+)
+def test_int8_slower_than_float_is_said_aloud(dot_product: bool | None, why: str) -> None:
+    found = sentence("int8", "float", 1.2, 1.4, dot_product)
+    assert found.startswith("int8 is SLOWER than float on this CPU, 1.300x")
+    assert why in found
+
+
+def test_int8_faster() -> None:
+    assert sentence("int8", "float", 0.5, 0.6) == "int8 takes 0.550x (0.500 to 0.600) as long as float."
+
+
+def test_int8_undecided() -> None:
+    assert "same time" in sentence("int8", "float", 0.9, 1.1)
+
+
+def test_cost_of_the_defense() -> None:
+    assert sentence("defended", "int8", 1.01, 1.03) == "defended against int8: 2.0% slower (between 1.0% and 3.0%)."
+    assert "no difference that this run could see" in sentence("defended", "int8", 0.99, 1.03)
+    assert sentence("defended", "int8", 0.97, 0.99) == "defended against int8: 2.0% faster (between 1.0% and 3.0%)."
+
+
+def test_the_control_says_what_can_be_seen() -> None:
+    assert "differences below 1.5% mean nothing" in sentence("control", "defended", 0.99, 1.015)
+    assert "differences below 2.0% mean nothing" in sentence("control", "defended", 0.98, 1.015)
+
+
+def test_a_missing_percentile_is_explained() -> None:
+    latency = [Latency("a", 700, 1, 1, 1), Latency("b", 500, 1, 1, None), Latency("c", 400, 1, 1, None)]
+    (found,) = find(BOARD, cpu(True), STATE, [], latency)
+    assert "it needs 662, c has 400" in found
+    assert find(BOARD, cpu(True), STATE, [], latency[:1]) == ()
+
+
+def test_an_old_under_voltage_is_mentioned() -> None:
+    (found,) = find(BOARD, cpu(True), replace(STATE, throttled=decode_throttled("throttled=0x10000")), [], [])
+    assert "under-voltage" in found
+
+
+def test_an_emulated_machine_is_named_first() -> None:
+    (found,) = find(DeviceKind("emulated", "it is virt", None), cpu(True), STATE, [], [])
+    assert "emulated (it is virt)" in found
+    assert "no latency" in found

@@ -1,0 +1,129 @@
+"""``result.json``: its law, its published schema, and files that are none."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import edgeguard.schemas
+from edgeguard.bench.intervals import Interval
+from edgeguard.bench.messages import Block, ColdAnswer, Window
+from edgeguard.bench.result import (
+    SCHEMA_VERSION,
+    Cold,
+    Latency,
+    Process,
+    Ratio,
+    Result,
+    read_result,
+    result_schema,
+    write_result,
+)
+from edgeguard.bench.throttled import Throttled
+from edgeguard.bench.verdict import Reason, Verdict
+from edgeguard.errors import BadData
+from tests.bench.results import made_up_result
+
+SCHEMA = Path(edgeguard.schemas.__file__).with_name("result.schema.json")
+
+texts = st.text(max_size=10)
+names = st.text("abc-", min_size=1, max_size=5)
+counts = st.integers(0, 1 << 50)
+numbers = st.floats(0, 1e12)
+samples = st.lists(counts, max_size=4).map(tuple)
+maybe = st.one_of(st.none(), counts)
+blocks = st.builds(Block, st.lists(names, max_size=3).map(tuple), st.dictionaries(names, samples, max_size=3))
+windows = st.builds(Window, numbers, numbers, numbers, st.one_of(st.none(), numbers), counts, samples)
+processes = st.builds(Process, st.lists(names, max_size=3).map(tuple), st.lists(blocks, max_size=3).map(tuple), windows)
+colds = st.builds(Cold, names, st.lists(st.builds(ColdAnswer, counts, counts, samples, counts, counts)).map(tuple))
+intervals = st.one_of(st.none(), st.builds(Interval, numbers, numbers, numbers, numbers))
+conditions = st.lists(texts, max_size=2).map(tuple)
+states = st.one_of(st.none(), st.builds(Throttled, texts, texts, conditions, conditions))
+reasons = st.builds(Reason, st.sampled_from(["busy", "throttled"]), texts, st.sampled_from(["unknown", "invalid"]))
+verdicts = st.builds(
+    Verdict, st.sampled_from(["valid", "unknown", "invalid"]), st.lists(reasons, max_size=2).map(tuple)
+)
+
+
+@st.composite
+def results(draw: st.DrawFn) -> Result:
+    made_up = made_up_result()
+    return replace(
+        made_up,
+        device_kind=draw(st.sampled_from(["board", "emulated", "host"])),
+        seconds=draw(numbers),
+        before=replace(made_up.before, throttled=draw(states), pressure=draw(st.dictionaries(names, numbers))),
+        latency=draw(st.lists(st.builds(Latency, names, counts, maybe, maybe, maybe), max_size=3).map(tuple)),
+        ratios=draw(st.lists(st.builds(Ratio, names, names, names, intervals), max_size=3).map(tuple)),
+        cold=draw(st.lists(colds, max_size=2).map(tuple)),
+        verdict=draw(verdicts),
+        findings=draw(st.lists(texts, max_size=3).map(tuple)),
+        processes=draw(st.lists(processes, max_size=3).map(tuple)),
+    )
+
+
+@settings(deadline=None, max_examples=60)
+@given(result=results())
+def test_reading_what_was_written_gives_an_equal_result(
+    tmp_path_factory: pytest.TempPathFactory, result: Result
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "law.result.json"
+    path.write_bytes(write_result(result))
+    assert read_result(path) == result
+    jsonschema.validate(json.loads(path.read_bytes()), result_schema())
+
+
+def test_the_published_schema_is_current() -> None:
+    """Run with EDGEGUARD_UPDATE=1 after a change of the result's types, and review the difference."""
+    expected = json.dumps(result_schema(), indent=2) + "\n"
+    if os.environ.get("EDGEGUARD_UPDATE"):
+        SCHEMA.write_text(expected)
+    assert SCHEMA.read_text() == expected, "run EDGEGUARD_UPDATE=1 pytest tests/bench/test_result.py"
+
+
+def test_a_wrong_result_does_not_fit_the_schema() -> None:
+    schema = json.loads(SCHEMA.read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    data = json.loads(write_result(made_up_result()))
+    jsonschema.validate(data, schema)
+    data["device_kind"] = "toaster"
+    with pytest.raises(jsonschema.ValidationError, match="toaster"):
+        jsonschema.validate(data, schema)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "the file"),
+        ("{}", "device_kind"),
+        (json.dumps({"min_reader": SCHEMA_VERSION + 1}), "newer edgeguard"),
+        ("\x00\xff", "is not JSON"),
+    ],
+)
+def test_what_is_no_result_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "result.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(BadData, match=words):
+        read_result(path)
+
+
+def test_a_missing_result_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadData, match=r"none\.json"):
+        read_result(tmp_path / "none.json")
+
+
+def test_a_changed_sample_type_is_named(tmp_path: Path) -> None:
+    data = json.loads(write_result(made_up_result()))
+    data["processes"][0]["blocks"][0]["samples_ns"]["float"][1] = "fast"
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps(data))
+    with pytest.raises(BadData, match=r"processes\.0\.blocks\.0\.samples_ns\.float\.1"):
+        read_result(path)
