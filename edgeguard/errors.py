@@ -60,7 +60,7 @@ class EdgeguardError(Exception):
         return f"{place}{self.what}{remedy}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Errors cross process boundaries; left to Exception, unpickling calls ``__init__`` with the wrong arguments."""
+        """Errors cross process boundaries, and unpickling would call ``__init__`` with the wrong arguments."""
         return _restored, (type(self), self.what, self.where, self.fix)
 
 

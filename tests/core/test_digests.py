@@ -55,5 +55,5 @@ def test_different_data_have_different_digests(first: Any, second: Any) -> None:
 
 def _sorted(value: Any) -> str:
     if isinstance(value, dict):
-        return repr(sorted((key, _sorted(item)) for key, item in value.items()))
+        return f"object {sorted((key, _sorted(item)) for key, item in value.items())}"
     return repr([_sorted(item) for item in value]) if isinstance(value, list) else repr(value)
