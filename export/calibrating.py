@@ -13,10 +13,10 @@ from edgeguard.calibration.collect import collect
 from edgeguard.calibration.observers import find_observer, observer_parameters
 from edgeguard.calibration.sets import DataSet, array_set, open_set
 from edgeguard.calibration.table import CalibrationKey, CalibrationTable, load_table
-from edgeguard.errors import EdgeguardError
+from edgeguard.errors import BadModel, EdgeguardError
 from edgeguard.export.loading import LoadedModel
 from edgeguard.export.passes.quantize import probe
-from edgeguard.export.request import CalibrationChoice, ExportRequest, Reporter
+from edgeguard.export.request import ExportRequest, Reporter
 from edgeguard.preprocess import Preprocess
 
 __all__ = ["TABLE", "choose_set", "obtain_table"]
@@ -39,13 +39,21 @@ def choose_set(
         if choice.data is None:
             reporter.step(f"calibrating on {path.name}, found beside the model")
         return open_set(path, preprocess, loaded.input_shape, limit=choice.limit)
+    if loaded.module is None:
+        raise BadModel(
+            "there are no calibration images, and none can be made from an ONNX file",
+            where=str(request.load.path),
+            fix="Pass some real ones: --calibration FOLDER_OR_NPZ, or put calibration.npz beside the model",
+        )
     reporter.step(f"making up to {_SYNTHETIC_IMAGES} synthetic calibration images from the BatchNorm statistics")
     from edgeguard.export.synthetic import synthesize
 
     images = synthesize(
         loaded.module,
         loaded.input_shape,
+        preprocess=preprocess,
         count=_SYNTHETIC_IMAGES,
+        batch=loaded.batch,
         seconds=choice.synthetic_seconds,
         progress=reporter.progress,
     )
@@ -57,7 +65,12 @@ def choose_set(
 
 
 def obtain_table(
-    request: ExportRequest, model: ModelProto, tensors: Sequence[str], data: DataSet, batch: int | None, reporter: Reporter
+    request: ExportRequest,
+    model: ModelProto,
+    tensors: Sequence[str],
+    data: DataSet,
+    batch: int | None,
+    reporter: Reporter,
 ) -> CalibrationTable:
     """The ranges of ``tensors``: from an earlier export's lab if model, data and method are the same, else measured.
 
@@ -65,9 +78,7 @@ def obtain_table(
     """
     observer = find_observer(request.calibration.observer)
     watched = probe(model, tensors)
-    key = CalibrationKey(
-        hashlib.sha256(watched).hexdigest(), data.digest, observer.name, observer_parameters(observer)
-    )
+    key = CalibrationKey(hashlib.sha256(watched).hexdigest(), data.digest, observer.name, observer_parameters(observer))
     known = _known(lab_directory(request.output) / TABLE)
     if known is not None and known.key == key:
         reporter.step("the calibration table of the last export fits: reusing it")

@@ -55,7 +55,7 @@ def _pairs(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 @click.option("--keep-float", multiple=True, metavar="NODE", help="A node to leave in float.")
 @preprocess_options
 @click.option("--labels", type=click.Path(path_type=Path), help="Class names: one a line, or a JSON list.")
-@click.option("--input-shape", metavar="C,H,W", callback=numbers(int), help="Of one input, where the file does not say.")
+@click.option("--input-shape", metavar="C,H,W", callback=numbers(int), help="Of one input, if the file does not say.")
 @click.option("--arch", metavar="PKG.MODULE:FACTORY", help="Builds the network that a state_dict belongs to.")
 @click.option("--arch-arg", multiple=True, metavar="NAME=VALUE", callback=_pairs, help="An argument of the factory.")
 @click.option("--trust-pickle", is_flag=True, help="Load pickled code. Only for files that you made yourself.")
@@ -185,7 +185,7 @@ def _measured_lines(manifest: Manifest) -> list[str]:
         )
     if measured.flips is not None:
         lines.append(
-            f"  the defense flips {measured.flips:.2%} of the classes and moves a posterior by L1 {measured.l1_mean:.3f} "
-            f"on average, {measured.l1_max:.3f} at most"
+            f"  the defense flips {measured.flips:.2%} of the classes and moves a posterior by L1 "
+            f"{measured.l1_mean:.3f} on average, {measured.l1_max:.3f} at most"
         )
     return lines

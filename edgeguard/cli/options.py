@@ -39,7 +39,7 @@ def _section(path: Path, command: click.Command) -> dict[str, Any]:
         raise BadData(f"cannot be read: {error}", where=str(path)) from None
     section = content.get(str(command.name), {})
     if not isinstance(section, dict):
-        raise UsageError(f"{command.name} is no table", where=str(path), fix=f"Write [{command.name}] above its options")
+        raise UsageError(f"{command.name} is no table", where=str(path), fix=f"Write [{command.name}] above it")
     options = {
         flag.removeprefix("--"): parameter
         for parameter in command.params

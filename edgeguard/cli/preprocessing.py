@@ -73,6 +73,10 @@ class Chosen:
     warn: Callable[[str], None]
 
     def __call__(self, input_shape: tuple[int, ...]) -> Preprocess | None:
+        """The preprocessing for a network's input shape.
+
+        :raises UsageError: what was said fits no image, or not this network's.
+        """
         overrides: dict[str, Any] = {
             name: value
             for name in ("crop", "colour", "mean", "std", "scale", "resample")

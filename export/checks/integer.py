@@ -57,7 +57,9 @@ def integer_mac_share(model: ModelProto) -> float:
         weight = node.input[_WEIGHT.get(node.op_type, 1)]
         if weight in weights:
             output = shapes[node.output[0]]
-            macs[node.op_type in _INTEGER] += math.prod(output) * weights[weight] / _outputs_of(node, dims[weight], output)
+            macs[node.op_type in _INTEGER] += (
+                math.prod(output) * weights[weight] / _outputs_of(node, dims[weight], output)
+            )
     total = macs[True] + macs[False]
     return macs[True] / total if total else 0.0
 

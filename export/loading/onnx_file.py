@@ -175,4 +175,6 @@ def _check_sizes(model: ModelProto) -> None:
     for value in (*graph.value_info, *graph.output):
         dims = [dim.dim_value for dim in value.type.tensor_type.shape.dim if dim.HasField("dim_value")]
         if any(dim < 0 for dim in dims) or math.prod(dims) > MAX_ELEMENTS:
-            raise BadModel(f"would have shape {dims}; the limit is {MAX_ELEMENTS:,} elements", where=f"value {value.name!r}")
+            raise BadModel(
+                f"would have shape {dims}; the limit is {MAX_ELEMENTS:,} elements", where=f"value {value.name!r}"
+            )

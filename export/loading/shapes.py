@@ -21,4 +21,6 @@ def check_input_shape(shape: Sequence[int]) -> None:
     if not shape or min(shape) < 1:
         raise BadModel(f"the input shape {list(shape)} has a dimension below 1", fix="Pass --input-shape C,H,W")
     if math.prod(shape) > MAX_ELEMENTS:
-        raise BadModel(f"the input shape {list(shape)} has {math.prod(shape):,} elements; the limit is {MAX_ELEMENTS:,}")
+        raise BadModel(
+            f"the input shape {list(shape)} has {math.prod(shape):,} elements; the limit is {MAX_ELEMENTS:,}"
+        )

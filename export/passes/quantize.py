@@ -222,11 +222,13 @@ def _quantize_logits(model: ModelProto, ranges: Mapping[str, Range], target: Tar
     for index, output in enumerate(last.output):
         if output == name:
             last.output[index] = f"{name}_float"
-    graph.node.append(helper.make_node("QuantizeLinear", [f"{name}_float", *constants], [f"{name}_int8"], name="logits_q"))
+    graph.node.append(
+        helper.make_node("QuantizeLinear", [f"{name}_float", *constants], [f"{name}_int8"], name="logits_q")
+    )
     graph.node.append(helper.make_node("DequantizeLinear", [f"{name}_int8", *constants], [name], name="logits_dq"))
 
 
-class _quiet:  # noqa: N801  (a context manager reads better in lower case)
+class _quiet:
     """ONNX Runtime's quantizer logs advice about its own command line through the root logger."""
 
     def __enter__(self) -> None:
