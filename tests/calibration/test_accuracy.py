@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import ModelProto, helper
 from PIL import Image
 
 from edgeguard.artifact import lab_directory, open_artifact
@@ -23,10 +24,10 @@ from edgeguard.calibration.accuracy import (
 from edgeguard.calibration.sets import open_set
 from edgeguard.defenses.dcp import Dcp
 from edgeguard.defenses.ops import NumpyOps
-from edgeguard.errors import BadData, Untrusted
+from edgeguard.errors import BadData, GuardFailed, Untrusted
 from edgeguard.runtimes import load
 from edgeguard.runtimes.ort_session import open_session, run_session
-from tests.artifacts import make_artifact, random_images
+from tests.artifacts import make_artifact, random_images, repack
 
 DEFENSE = Dcp(beta=1.2)
 
@@ -38,14 +39,14 @@ def measured(artifact: Path, data: Path, limit: int | None = None) -> AccuracyRe
     return measure_accuracy(opened, load(artifact), images, order=class_order(data, manifest.labels))
 
 
-# Five answers of two classes. With 15 bins: 0.60 lies in bin 9 (9/15 = 0.6 is its upper end), 0.62 and 0.66 in bin 10,
-# 0.95 and 1.00 in bin 15. Right are 0.62, 0.95 and 1.00.
-#   bin  9: 1 answer,  accuracy 0,   confidence 0.60: 1/5 * 0.60 = 0.120
-#   bin 10: 2 answers, accuracy 1/2, confidence 0.64: 2/5 * 0.14 = 0.056
-#   bin 15: 2 answers, accuracy 1,   confidence 0.975: 2/5 * 0.025 = 0.010
-CONFIDENCES = np.array([0.60, 0.62, 0.66, 0.95, 1.00])
-RIGHT = np.array([False, True, False, True, True])
-BY_HAND = 0.186
+# Six answers of two classes. With 15 bins: 0.58 and 0.60 lie in bin 9 (9/15 = 0.6 is its upper end, and belongs to it),
+# 0.62 and 0.66 in bin 10, 0.95 and 1.00 in bin 15. Right are 0.58, 0.62, 0.95 and 1.00.
+#   bin  9: 2 answers, accuracy 1/2, confidence 0.59:  2/6 * 0.09  = 0.030
+#   bin 10: 2 answers, accuracy 1/2, confidence 0.64:  2/6 * 0.14  = 0.046667
+#   bin 15: 2 answers, accuracy 1,   confidence 0.975: 2/6 * 0.025 = 0.008333
+CONFIDENCES = np.array([0.58, 0.60, 0.62, 0.66, 0.95, 1.00])
+RIGHT = np.array([True, False, True, False, True, True])
+BY_HAND = 0.085
 
 
 def two_classes() -> tuple[np.ndarray, np.ndarray]:
@@ -61,7 +62,7 @@ def test_the_calibration_error_of_a_worked_example() -> None:
 def test_the_calibration_error_does_not_depend_on_blocks() -> None:
     answers, labels = two_classes()
     error = CalibrationError()
-    for row in range(5):
+    for row in range(6):
         error.add(answers[row : row + 1], labels[row : row + 1])
     assert error.value == pytest.approx(BY_HAND, abs=1e-12)
 
@@ -207,6 +208,16 @@ def test_without_a_defense_there_is_nothing_that_it_changed(tmp_path: Path, imag
     report = measured(artifact, tmp_path / "data.npz")
     assert report.flips is report.l1_mean is report.l1_max is None
     assert report.agreement is not None
+
+
+def test_answers_that_are_no_posterior_are_not_measured(tmp_path: Path, images: np.ndarray) -> None:
+    def double(model: ModelProto) -> None:
+        model.graph.node[-1].output[0] = "half"
+        model.graph.node.append(helper.make_node("Add", ["half", "half"], ["probabilities"]))
+
+    np.savez(tmp_path / "data.npz", x=images)
+    with pytest.raises(GuardFailed, match="sum to 1 only within 1"):
+        measured(repack(make_artifact(tmp_path), model=double), tmp_path / "data.npz")
 
 
 @pytest.mark.parametrize(("label", "named"), [(10, "10"), (-1, "-1"), (255, "255")])

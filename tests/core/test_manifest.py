@@ -205,6 +205,12 @@ def test_a_manifest_that_needs_a_newer_reader_is_refused(artifact: Path, tmp_pat
     assert raised.value.fix == "Install a newer edgeguard"
 
 
+def test_text_that_reads_as_a_newer_reader_is_refused_too(artifact: Path, tmp_path: Path) -> None:
+    # JSON's types are converted where that loses nothing, so this is a 99
+    with pytest.raises(Untrusted, match="needs a reader of schema version 99"):
+        read_manifest(changed(artifact, tmp_path / "new.json", {"min_reader": "99"}))
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -1,8 +1,10 @@
 """From images to inputs."""
 
+from typing import Any
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -59,12 +61,22 @@ def test_crop_resizes_the_shorter_side_and_cuts_the_centre() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 30_000), (30_000, 1)])
-def test_an_extreme_strip_does_not_exhaust_memory(shape: tuple[int, int]) -> None:
+def test_an_extreme_strip_does_not_exhaust_memory(shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     # Scaled whole, one side would be 30,000 * 224 / 0.875 pixels: 6 GB
+    resize = Image.Image.resize
+    sizes: list[tuple[int, int]] = []
+
+    def watched(picture: Image.Image, size: tuple[int, int], *arguments: Any, **more: Any) -> Image.Image:
+        sizes.append(size)
+        assert size[0] * size[1] < 1 << 25
+        return resize(picture, size, *arguments, **more)
+
+    monkeypatch.setattr(Image.Image, "resize", watched)
     strip = np.full((*shape, 3), 7, np.uint8)
     result = Preprocess((224, 224), crop=0.875, scale=1.0)([strip])
     assert result.shape == (1, 3, 224, 224)
     assert (result == 7).all()
+    assert sizes == [(224, 224)]
 
 
 def test_the_thrifty_way_cuts_the_same_region(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,6 +108,7 @@ def test_pillow_images_are_taken_as_arrays() -> None:
     np.testing.assert_array_equal(Preprocess((4, 4))([Image.fromarray(image)]), Preprocess((4, 4))([image]))
 
 
+@settings(deadline=None)
 @given(
     pixels=st.lists(st.integers(0, 255), min_size=3, max_size=3),
     mean=st.lists(st.floats(-2, 2), min_size=3, max_size=3),

@@ -91,6 +91,13 @@ def test_facts_say_what_answered_and_how(artifact: Path) -> None:
     assert load(artifact, threads=2, spinning=True).facts == {**expected, "threads": "2", "spinning": "on"}
 
 
+@pytest.mark.parametrize(("threads", "spinning", "entry"), [(1, False, "0"), (2, True, "1")])
+def test_threads_and_spinning_reach_the_engine(artifact: Path, threads: int, spinning: bool, entry: str) -> None:
+    options = load(artifact, threads=threads, spinning=spinning)._session.get_session_options()  # type: ignore[attr-defined]
+    assert options.intra_op_num_threads == threads
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == entry
+
+
 @pytest.mark.parametrize("threads", [0, -1])
 def test_a_runtime_has_threads(artifact: Path, threads: int) -> None:
     with pytest.raises(UsageError, match="at least 1"):
