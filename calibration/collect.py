@@ -150,8 +150,9 @@ def _histogram(values: Array, low: float, high: float) -> Array:
         counts[0] = values.size
         return counts
     # float32 is twice as fast, but neither the span nor its inverse may leave its range.
-    exact = np.float32 if 1e-30 < span < 1e30 else np.float64
-    positions = ((values.ravel().astype(exact, copy=False) - exact(low)) * exact(BINS / span)).astype(np.int32)
+    exact: type[np.float32 | np.float64] = np.float32 if 1e-30 < span < 1e30 else np.float64
+    flat: Array = values.ravel().astype(exact, copy=False)
+    positions = ((flat - exact(low)) * exact(BINS / span)).astype(np.int32)
     return np.bincount(np.clip(positions, 0, BINS - 1), minlength=BINS)
 
 

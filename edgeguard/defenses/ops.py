@@ -118,7 +118,7 @@ class NumpyOps:
 
     def normalize(self, value: Array) -> Array:
         """Non-negative rows divided by their sums."""
-        return np.divide(value, value.sum(axis=-1, keepdims=True))
+        return self.div(value, value.sum(axis=-1, keepdims=True))
 
     def _cast(self, value: Array | float) -> Array:
         return np.asarray(value, self._dtype)

@@ -139,6 +139,18 @@ def test_after_a_relu_only_the_upper_end_is_clipped(observer: Entropy | Mse) -> 
     assert 2 < found.high < 40
 
 
+def test_zeros_do_not_decide_the_entropy_range() -> None:
+    """After a ReLU most values are zero, which every range represents exactly."""
+    stats = stats_of(np.append(np.abs(np.random.default_rng(0).standard_normal(100_000)), 8.0))
+    assert stats.counts is not None
+    many_zeros = stats.counts.copy()
+    many_zeros[0] += 10_000_000
+    spiked = Entropy().range(TensorStats(0.0, stats.high, many_zeros))
+    plain = Entropy().range(TensorStats(0.0, stats.high, stats.counts))
+    assert spiked.high == pytest.approx(plain.high, rel=0.05)
+    assert plain.high > 3
+
+
 @settings(max_examples=25, deadline=None)
 @given(stats=statistics(), scale=st.floats(0.04, 1), skew=st.floats(0.04, 1))
 def test_entropy_minimises_the_divergence_as_written_out(stats: TensorStats, scale: float, skew: float) -> None:
