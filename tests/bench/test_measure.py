@@ -1,0 +1,142 @@
+"""A whole measurement, kept tiny: what it records, and that its derived figures follow from its samples."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgeguard.artifact import MANIFEST
+from edgeguard.bench import measure as module
+from edgeguard.bench.device_kind import DeviceKind
+from edgeguard.bench.intervals import log_ratios, ratio_interval
+from edgeguard.bench.measure import measure
+from edgeguard.bench.percentiles import percentile_estimate
+from edgeguard.bench.result import Result, read_result, write_result
+from edgeguard.bench.settings import Settings
+from edgeguard.digests import file_digest
+from tests.artifacts import make_artifact
+
+TINY = Settings("quick", processes=3, blocks=5, runs=5, seed=3)
+
+
+class Recorder:
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+        self.seen: list[tuple[int, int]] = []
+
+    def step(self, text: str) -> None:
+        self.steps.append(text)
+
+    def progress(self, done: int, total: int) -> None:
+        self.seen.append((done, total))
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_artifact(tmp_path_factory.mktemp("measure"))
+
+
+@pytest.fixture(scope="module")
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture(scope="module")
+def result(artifact: Path, recorder: Recorder) -> Result:
+    return measure(artifact, TINY, recorder)
+
+
+def pooled(result: Result, name: str) -> list[int]:
+    return [value for process in result.processes for block in process.blocks for value in block.samples_ns[name]]
+
+
+def test_the_artifact_is_identified(result: Result, artifact: Path) -> None:
+    assert result.artifact.name == "model.edgeguard"
+    assert result.artifact.manifest_sha256 == file_digest(artifact / MANIFEST)
+    assert result.artifact.model_sha256 == file_digest(artifact / "model.onnx")
+    assert (result.artifact.defense, result.artifact.placement, result.artifact.batch) == ("dcp", "graph", 1)
+
+
+def test_settings_and_tools_are_recorded(result: Result) -> None:
+    assert (result.plan.processes, result.plan.blocks, result.plan.runs, result.plan.seed) == (3, 5, 5, 3)
+    assert result.plan.spinning is True
+    assert {"edgeguard", "numpy", "onnxruntime", "psutil", "python"} == set(result.tools)
+
+
+def test_raw_samples_are_kept(result: Result) -> None:
+    assert len(result.processes) == 3
+    for variant in result.variants:
+        assert len(pooled(result, variant.name)) == 3 * 5 * 5
+    assert len({process.blocks[0].order for process in result.processes}) > 1
+
+
+def test_percentiles_follow_from_the_samples_and_stop_at_the_floor(result: Result) -> None:
+    assert [entry.name for entry in result.latency] == ["float", "int8", "defended", "control", "end-to-end"]
+    for entry in result.latency:
+        samples = pooled(result, entry.name)
+        assert entry.samples == 75
+        assert (entry.p50_ns, entry.p90_ns) == (percentile_estimate(samples, 0.5), percentile_estimate(samples, 0.9))
+        assert entry.p50_ns is not None
+        assert median(samples) <= entry.p50_ns <= max(samples)
+        assert entry.p99_ns is None
+
+
+def test_ratios_are_paired_within_blocks(result: Result) -> None:
+    assert [ratio.name for ratio in result.ratios] == [
+        "int8/float",
+        "defended/int8",
+        "defended/float",
+        "control/defended",
+    ]
+    for ratio in result.ratios:
+        logs = [log_ratios(process.blocks, ratio.numerator, ratio.denominator) for process in result.processes]
+        assert ratio.interval == ratio_interval(logs, confidence=0.95, seed=3)
+    gain, cost, both = (math.log(ratio.interval.estimate) for ratio in result.ratios[:3] if ratio.interval)
+    assert both == pytest.approx(gain + cost, abs=0.1)
+
+
+def test_cold_starts_and_memory_are_apart(result: Result) -> None:
+    assert [entry.name for entry in result.cold] == ["float", "int8", "defended", "end-to-end"]
+    for entry in result.cold:
+        (start,) = entry.starts
+        assert start.first_ns > np.median(pooled(result, entry.name))
+        assert start.peak_kib >= start.baseline_kib > 0
+
+
+def test_progress_is_told_to_the_end(result: Result, recorder: Recorder) -> None:
+    assert [step.split()[0] for step in recorder.steps] == ["Starting", "Timing"]
+    assert recorder.seen == [(1, 4), (2, 4), (3, 4), (4, 4), (1, 3), (2, 3), (3, 3)]
+
+
+def test_a_real_result_survives_its_file(result: Result, tmp_path: Path) -> None:
+    import jsonschema
+
+    from edgeguard.schemas import __file__ as schemas
+
+    path = tmp_path / "result.json"
+    path.write_bytes(write_result(result))
+    assert read_result(path) == result
+    schema = json.loads(Path(schemas).with_name("result.schema.json").read_text())
+    jsonschema.validate(json.loads(path.read_bytes()), schema)
+
+
+def test_what_an_emulator_took_is_no_latency(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def emulated(*_: Any) -> DeviceKind:
+        return DeviceKind("emulated", "the test says so", None)
+
+    monkeypatch.setattr(module, "device_kind", emulated)
+    found = measure(artifact, Settings("quick", processes=3, blocks=4, runs=6), Recorder())
+    assert found.device_kind == "emulated"
+    assert found.latency == found.ratios == ()
+    assert "emulated" in {reason.code for reason in found.verdict.reasons}
+    assert found.findings == (
+        "This machine is emulated (the test says so): its times are no latency, and none is reported.",
+    )

@@ -1,0 +1,116 @@
+"""``edgeguard bench`` through the real command line. The machine that runs it may be busy: then it must say so."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+from click.testing import CliRunner
+
+from edgeguard.bench import measure as module
+from edgeguard.bench.device_kind import DeviceKind
+from edgeguard.bench.result import Result, read_result
+from edgeguard.cli.bench import bench
+from tests.artifacts import make_artifact
+from tests.cli.shell import assert_clean_failure, edgeguard
+
+TINY = ("--effort", "quick", "--processes", "3", "--blocks", "4", "--runs", "6")
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_artifact(tmp_path_factory.mktemp("bench"), name="digits")
+
+
+@pytest.fixture(scope="module")
+def run(artifact: Path) -> tuple[CompletedProcess[str], Result]:
+    done = edgeguard("bench", artifact, *TINY)
+    return done, read_result(artifact.with_name("digits.result.json"))
+
+
+def test_the_exit_code_is_that_of_the_verdict(run: tuple[CompletedProcess[str], Result]) -> None:
+    done, result = run
+    assert done.returncode == (5 if result.verdict.status == "invalid" else 0), done.stderr
+    assert f"verdict: {result.verdict.status}" in done.stdout
+    for reason in result.verdict.reasons:
+        assert f"  {reason.status}: {reason.text}" in done.stdout
+
+
+def test_the_table_has_a_line_for_each_variant_and_a_sentence_for_each_finding(
+    run: tuple[CompletedProcess[str], Result],
+) -> None:
+    done, result = run
+    for variant in result.variants:
+        (line,) = [line for line in done.stdout.splitlines() if line.startswith(f"│ {variant.name} ")]
+        assert re.search(r"[0-9.]+ (us|ms)", line)
+        assert "too few" in line  # 72 samples give no p99
+    assert len(result.findings) == 5
+    for finding in result.findings:
+        assert f"- {finding}" in done.stdout
+
+
+def test_steps_go_to_stderr(run: tuple[CompletedProcess[str], Result]) -> None:
+    done, _ = run
+    assert "Timing float, int8, defended" in done.stderr
+    assert "Timing" not in done.stdout
+
+
+def test_too_few_samples_end_in_5_with_a_written_result(artifact: Path, tmp_path: Path) -> None:
+    output = tmp_path / "few.json"
+    done = edgeguard("bench", artifact, "-o", output, "--json", *TINY[:4], "--blocks", "2", "--runs", "2")
+    assert done.returncode == 5
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"error: {output}: ")
+    assert "has 12 samples, a 90th percentile needs 64" in last
+    assert "Traceback" not in done.stderr
+    printed = json.loads(done.stdout)
+    assert printed == json.loads(output.read_bytes())
+    assert read_result(output).verdict.status == "invalid"
+
+
+def test_an_existing_result_is_kept_without_force(artifact: Path, tmp_path: Path) -> None:
+    output = tmp_path / "mine.json"
+    output.write_text("mine")
+    assert_clean_failure(edgeguard("bench", artifact, "-o", output, *TINY), 2, "mine.json", "--force")
+    assert output.read_text() == "mine"
+    done = edgeguard("bench", artifact, "-o", output, "--force", *TINY)
+    assert done.returncode in (0, 5), done.stderr
+    assert read_result(output).artifact.name == "digits.edgeguard"
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.json"]
+
+
+def test_no_place_to_write_is_said_before_the_measurement(artifact: Path, tmp_path: Path) -> None:
+    done = edgeguard("bench", artifact, "-o", tmp_path / "no" / "where.json", *TINY)
+    assert_clean_failure(done, 2, "parent directory", "where.json")
+
+
+def test_no_artifact(tmp_path: Path) -> None:
+    assert_clean_failure(edgeguard("bench", tmp_path / "none.edgeguard"), 2, "none.edgeguard", "no such directory")
+
+
+def test_a_changed_model_is_not_timed(artifact: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "digits.edgeguard"
+    shutil.copytree(artifact, copy)
+    with (copy / "model.onnx").open("ab") as stream:
+        stream.write(b"x")
+    assert_clean_failure(edgeguard("bench", copy, *TINY), 4, "model.onnx")
+    assert not (tmp_path / "digits.result.json").exists()
+
+
+@pytest.mark.parametrize("option", ["--threads", "--processes", "--blocks", "--runs", "--seconds"])
+def test_nonsense_names_the_option(artifact: Path, option: str) -> None:
+    assert_clean_failure(edgeguard("bench", artifact, option, "0"), 2, option)
+
+
+def test_an_emulator_prints_no_times(artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "device_kind", lambda: DeviceKind("emulated", "the test says so", None))
+    output = tmp_path / "emulated.json"
+    done = CliRunner().invoke(bench, [str(artifact), "-o", str(output), *TINY])
+    assert "emulated (the test says so)" in done.stdout
+    assert "defended" in done.stdout
+    assert not re.search(r"[0-9] ?(us|ms|ns|s)\b|p50|p90|p99|[0-9]x ", done.stdout)
+    assert read_result(output).device_kind == "emulated"
