@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -16,11 +17,21 @@ from edgeguard.cli.options import artifact_argument, force_option, json_option
 from edgeguard.errors import InvalidMeasurement, OutputExists, UsageError
 
 if TYPE_CHECKING:
+    from edgeguard.bench.messages import ColdAnswer
     from edgeguard.bench.result import Result
 
 __all__ = ["bench"]
 
 _path: Any = click.Path(path_type=Path)
+
+_FIX = "Measure again"
+_FIXES = {
+    "busy": "Stop other work and measure again",
+    "few-processes": "Measure in more processes with --processes",
+    "few-samples": "Measure longer with --seconds, --blocks or --runs",
+    "frequency-moved": "Fix the frequency with the governor 'performance', cool the CPU, and measure again",
+    "throttled": "Check power supply and cooling, and measure again",
+}
 
 
 @click.command()
@@ -82,8 +93,9 @@ def bench(
         _print_table(result)
         click.echo(f"written to {output}")
     if result.verdict.status == "invalid":
-        reasons = "; ".join(reason.text for reason in result.verdict.reasons if reason.status == "invalid")
-        raise InvalidMeasurement(reasons, where=str(output), fix="Quiet the machine and measure again")
+        bad = [reason for reason in result.verdict.reasons if reason.status == "invalid"]
+        fixes = dict.fromkeys(_FIXES.get(reason.code, _FIX) for reason in bad)
+        raise InvalidMeasurement("; ".join(reason.text for reason in bad), where=str(output), fix=". ".join(fixes))
 
 
 def default_output(artifact: Path) -> Path:
@@ -110,7 +122,8 @@ def _print_table(result: Result) -> None:
     screen = RichConsole(width=None if os.isatty(1) else 110, highlight=False)
     screen.print(_headline(result), soft_wrap=True, markup=False)
     believed = result.device_kind != "emulated"
-    table = Table()
+    caption = "percentiles: upper bounds at 99 % confidence; peak memory: of the process, and its growth with the model"
+    table = Table(caption=caption if believed else None)
     table.add_column("variant")
     columns = ("p50", "p90", "p99", "load", "first run") if believed else ()
     for title in (*columns, "peak memory", "samples"):
@@ -124,9 +137,8 @@ def _print_table(result: Result) -> None:
             stated = latency[variant.name]
             cells = [_duration(value) for value in (stated.p50_ns, stated.p90_ns, stated.p99_ns)]
             cells += [_median([start.load_ns for start in starts]), _median([start.first_ns for start in starts])]
-        memory = f"{median(start.peak_kib for start in starts) / 1024:.1f} MiB" if starts else ""
         count = sum(len(block.samples_ns[variant.name]) for process in result.processes for block in process.blocks)
-        table.add_row(variant.name, *cells, memory, str(count))
+        table.add_row(variant.name, *cells, _memory(starts), str(count))
     screen.print(table)
     for entry in result.skipped:
         screen.print(f"not timed: {entry.name}: {entry.reason}", soft_wrap=True, markup=False)
@@ -151,6 +163,14 @@ def _duration(nanoseconds: float | None) -> str:
     if nanoseconds is None:
         return "too few"
     return f"{nanoseconds / 1e6:.2f} ms" if nanoseconds >= 1e6 else f"{nanoseconds / 1e3:.1f} us"
+
+
+def _memory(starts: Sequence[ColdAnswer]) -> str:
+    if not starts:
+        return ""
+    peak = median(start.peak_kib for start in starts) / 1024
+    growth = median(start.peak_kib - start.baseline_kib for start in starts) / 1024
+    return f"{peak:.1f} MiB, +{growth:.1f}"
 
 
 def _median(values: list[int]) -> str:

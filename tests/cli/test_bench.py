@@ -66,6 +66,7 @@ def test_too_few_samples_end_in_5_with_a_written_result(artifact: Path, tmp_path
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith(f"error: {output}: ")
     assert "has 12 samples, a 90th percentile needs 64" in last
+    assert "Measure longer with --seconds" in last
     assert "Traceback" not in done.stderr
     printed = json.loads(done.stdout)
     assert printed == json.loads(output.read_bytes())
