@@ -1,4 +1,4 @@
-"""Killing a process at a chosen filesystem call.
+"""Killing a process at a chosen filesystem call, and running several at once.
 
 A forked child watches itself through ``sys.setprofile``: Python reports each call of a built-in function before and
 after it. Those of ``posix``, ``_io`` and ``fcntl`` are what touches the file system; ctypes calls are reported by
@@ -13,6 +13,8 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn, ParamSpec, TypeVar
+
+from edgeguard.errors import EdgeguardError, OutputExists
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -81,3 +83,22 @@ def _run(fuse: Fuse, action: Callable[[Fuse], None]) -> NoReturn:
     finally:
         sys.setprofile(None)
         os._exit(code)
+
+
+def in_child(action: Callable[[], None]) -> int:
+    """The process id of a child whose exit status is the action's exit code as an error, or 0."""
+    child = os.fork()
+    if child:
+        return child
+    code = 70
+    try:
+        action()
+        code = 0
+    except EdgeguardError as error:
+        code = 40 if isinstance(error, OutputExists) else error.exit_code
+    finally:
+        os._exit(code)
+
+
+def exit_codes(children: list[int]) -> list[int]:
+    return sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)

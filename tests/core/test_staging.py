@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import signal
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +13,12 @@ import pytest
 
 from edgeguard import staging
 from edgeguard.artifact import lab_directory, open_artifact
-from edgeguard.errors import EdgeguardError, OutputExists, Untrusted, UsageError
+from edgeguard.errors import OutputExists, Untrusted, UsageError
 from edgeguard.export.packing import Package, publish
 from edgeguard.manifest import FileFacts, Manifest, SourceFacts
 from edgeguard.staging import check_free, staged_directory, write_file
 from tests.artifacts import make_artifact
-from tests.core.crashing import Fuse, killed_at
+from tests.core.crashing import Fuse, exit_codes, in_child, killed_at
 
 OLD, NEW = "old.onnx", "new.onnx"
 
@@ -244,23 +242,13 @@ def test_what_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     assert leftovers(tmp_path) == []
 
 
-def in_child(action: Callable[[], None]) -> int:
-    """The process id of a child whose exit status is the action's exit code as an error, or 0."""
-    child = os.fork()
-    if child:
-        return child
-    code = 70
-    try:
-        action()
-        code = 0
-    except EdgeguardError as error:
-        code = 40 if isinstance(error, OutputExists) else error.exit_code
-    finally:
-        os._exit(code)
-
-
-def exit_codes(children: list[int]) -> list[int]:
-    return sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)
+def test_modes_are_those_of_ordinary_files(tmp_path: Path) -> None:
+    with staged_directory(tmp_path / "final", replace_existing=False) as content:
+        (content / "file").write_text("")
+    write_file(tmp_path / "result.json", b"{}")
+    mask = staging._umask()
+    assert (tmp_path / "final").stat().st_mode & 0o777 == 0o777 & ~mask
+    assert (tmp_path / "result.json").stat().st_mode & 0o777 == 0o666 & ~mask
 
 
 @pytest.mark.parametrize("round_", range(5))
@@ -271,57 +259,3 @@ def test_many_replace_the_same_output(tmp_path: Path, manifest: Manifest, round_
     assert exit_codes(children) == [0] * 6
     assert state(output) in {each.manifest.source.name for each in packages}
     assert sorted(os.listdir(tmp_path)) == ["m.edgeguard", "m.lab"]
-
-
-@pytest.mark.parametrize("round_", range(5))
-def test_of_many_without_force_one_wins(tmp_path: Path, round_: int) -> None:
-    final = tmp_path / f"final-{round_}"
-
-    def act() -> None:
-        with staged_directory(final, replace_existing=False) as content:
-            (content / "file").write_text("content")
-            time.sleep(0.05)
-
-    assert exit_codes([in_child(act) for _ in range(6)]) == [0] + [40] * 5
-    assert os.listdir(tmp_path) == [final.name]
-
-
-def test_the_staging_of_the_living_is_left_alone(tmp_path: Path) -> None:
-    """Also with a name that would be a pattern elsewhere, and removed once its owner is dead."""
-    final = tmp_path / "model[1].edgeguard"
-    ready, go = os.pipe(), os.pipe()
-
-    def live() -> None:
-        with staged_directory(final, replace_existing=True) as content:
-            (content / "file").write_text("first")
-            os.write(ready[1], b"x")
-            os.read(go[0], 1)
-
-    survivor = in_child(live)
-    os.read(ready[0], 1)
-    with staged_directory(final, replace_existing=True) as content:
-        (content / "file").write_text("second")
-    assert (final / "file").read_text() == "second"
-    assert len(leftovers(tmp_path)) == 1
-    os.write(go[1], b"x")
-    assert exit_codes([survivor]) == [0]
-    assert (final / "file").read_text() == "first"
-    assert leftovers(tmp_path) == []
-
-    victim = in_child(live)
-    os.read(ready[0], 1)
-    os.kill(victim, signal.SIGKILL)
-    os.waitpid(victim, 0)
-    assert len(leftovers(tmp_path)) == 1
-    with staged_directory(final, replace_existing=True):
-        assert len(leftovers(tmp_path)) == 1
-    assert leftovers(tmp_path) == []
-
-
-def test_modes_are_those_of_ordinary_files(tmp_path: Path) -> None:
-    with staged_directory(tmp_path / "final", replace_existing=False) as content:
-        (content / "file").write_text("")
-    write_file(tmp_path / "result.json", b"{}")
-    mask = staging._umask()
-    assert (tmp_path / "final").stat().st_mode & 0o777 == 0o777 & ~mask
-    assert (tmp_path / "result.json").stat().st_mode & 0o777 == 0o666 & ~mask
