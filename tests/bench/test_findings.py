@@ -43,7 +43,8 @@ def test_int8_faster() -> None:
 
 
 def test_int8_undecided() -> None:
-    assert "same time" in sentence("int8", "float", 0.9, 1.1)
+    assert "same time" in sentence("int8", "float", 0.95, 1.15)
+    assert "same time" in sentence("int8", "float", 0.85, 1.05)
 
 
 def test_cost_of_the_defense() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from edgeguard.artifact import open_artifact
 from edgeguard.bench.variants import Variants, choose_variants
+from edgeguard.defenses.head import Head
 from edgeguard.errors import Untrusted
 from tests.artifacts import SIZE, make_artifact
 
@@ -52,6 +54,15 @@ def test_host_placement_is_timed_with_its_post_processor(tmp_path: Path, head: s
     assert hows["int8"] == ("session", None)
     assert hows["defended"] == hows["control"] == ("host", str(path))
     assert hows["end-to-end"] == ("runtime", None)
+
+
+def test_a_posterior_with_a_host_defense_needs_its_post_processor_too(tmp_path: Path) -> None:
+    artifact = open_artifact(make_artifact(tmp_path, placement="host"))
+    manifest = artifact.manifest
+    softmaxed = replace(manifest, model=replace(manifest.model, head=Head("posterior", manifest.classes)))
+    variants = choose_variants(replace(artifact, manifest=softmaxed), tmp_path)
+    hows = {subject.name: subject.how for subject in variants.subjects}
+    assert hows["defended"] == "host"
 
 
 def test_without_a_lab_the_artifact_is_still_timed(tmp_path: Path) -> None:

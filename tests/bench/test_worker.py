@@ -70,6 +70,15 @@ def test_memory_does_not_start_from_what_the_parent_used(subjects: dict[str, Sub
     assert answer.peak_kib < ballast.nbytes / 1024 / 2
 
 
+def test_memory_that_was_given_back_still_counts() -> None:
+    code = (
+        "import numpy as np; from edgeguard.bench.worker import _high_water_kib as high\n"
+        "before = high(); values = np.ones(12_500_000); del values; print(high() - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 90_000
+
+
 def test_what_is_timed_gives_the_artifacts_answers(artifact: Path, subjects: dict[str, Subject]) -> None:
     defended = prepare(subjects["defended"], threads=1, spinning=True)
     inputs = np.load(subjects["defended"].inputs)
