@@ -7,21 +7,20 @@ same inputs in one pass, so that what quantization and what the defense cost can
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgeguard.artifact import Artifact
-from edgeguard.calibration.sets import DataSet
+from edgeguard.calibration.data_set import DataSet, checked_batches
 from edgeguard.contract import check_contract
-from edgeguard.errors import BadData, UsageError
+from edgeguard.errors import UsageError
 from edgeguard.runtimes import Runtime
 from edgeguard.runtimes.ort_session import open_session, run_session
 
-__all__ = ["BINS", "AccuracyReport", "CalibrationError", "Share", "class_order", "measure_accuracy"]
+__all__ = ["BINS", "AccuracyReport", "CalibrationError", "Share", "measure_accuracy"]
 
 Array = np.ndarray[Any, Any]
 Answerer = Callable[[Array], Array]
@@ -112,12 +111,11 @@ class AccuracyReport:
 
 
 def measure_accuracy(
-    artifact: Artifact, runtime: Runtime, data: DataSet, *, order: Array | None = None, progress: Progress | None = None
+    artifact: Artifact, runtime: Runtime, data: DataSet, *, progress: Progress | None = None
 ) -> AccuracyReport:
     """Answer a whole set, in one pass and in constant memory.
 
     :param runtime: the artifact, loaded.
-    :param order: the class that each label of the set means, see :func:`class_order`; ``None`` if it means itself.
     :raises BadData: a label is no class of the network, or an input is unusable.
     :raises Untrusted: the lab belongs to another export.
     :raises GuardFailed: an answer is no posterior.
@@ -127,50 +125,19 @@ def measure_accuracy(
         skipped = (*skipped, "accuracy and ECE: the set has no labels")
     sums = _Sums()
     classes = runtime.manifest.classes
-    for inputs, labels in _batches(data, classes, order):
+    for batch in checked_batches(data, _BATCH, classes):
+        inputs = batch.inputs
         answers = runtime.answer(inputs)
         check_contract(answers, classes=classes)
         sums.add(
             answers,
             None if plain is None else plain(inputs),
             None if exact is None else exact(inputs),
-            labels,
+            batch.labels,
         )
         if progress is not None:
             progress(sums.images, len(data))
     return sums.report(skipped, defended=runtime.manifest.defense is not None)
-
-
-def class_order(path: Path, labels: tuple[str, ...]) -> Array | None:
-    """The class that each class folder means, ``[folders]``, where folder names are names of classes.
-
-    Without this, folders count in sorted order, which is wrong if the network's classes are not sorted, or if the set
-    lacks one of them.
-
-    :param labels: names of the network's classes, in order.
-    :returns: ``None`` if the set has no class folders, or they are not named after the classes.
-    """
-    if not path.is_dir() or not labels or len(set(labels)) != len(labels):
-        return None
-    names = sorted(entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if not names or not set(names) <= set(labels):
-        return None
-    return np.array([labels.index(name) for name in names], np.int64)
-
-
-def _batches(data: DataSet, classes: int, order: Array | None) -> Iterator[tuple[Array, Array | None]]:
-    for batch in data.batches(_BATCH):
-        labels = batch.labels
-        if labels is not None and order is not None:
-            labels = order[labels]
-        if labels is not None and (labels.min() < 0 or labels.max() >= classes):
-            wrong = int(labels.max() if labels.max() >= classes else labels.min())
-            raise BadData(
-                f"has the label {wrong}; the network's classes are 0 to {classes - 1}",
-                where=data.name,
-                fix="Is it the set of another network?",
-            )
-        yield batch.inputs, labels
 
 
 def _references(artifact: Artifact) -> tuple[Answerer | None, Answerer | None, tuple[str, ...]]:

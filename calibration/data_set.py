@@ -13,7 +13,7 @@ import numpy as np
 
 from edgeguard.errors import BadData
 
-__all__ = ["BLOCK", "Batch", "DataSet", "check_disjoint"]
+__all__ = ["BLOCK", "Batch", "DataSet", "check_disjoint", "checked_batches"]
 
 Array = np.ndarray[Any, Any]
 
@@ -76,3 +76,19 @@ def check_disjoint(calibration: DataSet, validation: DataSet) -> None:
             where=validation.name,
             fix="Use images for validation that calibration has not seen",
         )
+
+
+def checked_batches(data: DataSet, size: int, classes: int) -> Iterator[Batch]:
+    """The batches of a set, whose labels must be classes of a network.
+
+    :raises BadData: a label is none, or an input is unusable.
+    """
+    for batch in data.batches(size):
+        if batch.labels is not None and (batch.labels.min() < 0 or batch.labels.max() >= classes):
+            wrong = int(batch.labels.max() if batch.labels.max() >= classes else batch.labels.min())
+            raise BadData(
+                f"has the label {wrong}; the network's classes are 0 to {classes - 1}",
+                where=data.name,
+                fix="Is it the set of another network?",
+            )
+        yield batch

@@ -27,23 +27,30 @@ _MOST_PIXELS = 1 << 26
 
 
 def open_set(
-    path: Path, preprocess: Preprocess | None, input_shape: tuple[int, ...], *, limit: int | None = None
+    path: Path,
+    preprocess: Preprocess | None,
+    input_shape: tuple[int, ...],
+    *,
+    limit: int | None = None,
+    names: tuple[str, ...] = (),
 ) -> DataSet:
     """A set of inputs for a network.
 
-    A folder holds images, flat or in class folders (whose sorted order gives the labels). An ``.npz`` holds ``x`` and
+    A folder holds images, flat or in class folders: they are the classes they are named after if all are named after
+    one, else they count in sorted order. An ``.npz`` holds ``x`` and
     perhaps ``y``, an ``.npy`` just ``x``: uint8 images ``[n, height, width, 3]`` or ``[n, height, width]``, or floats
     that are finished inputs ``[n, *input_shape]``.
 
     :param preprocess: turns images into inputs; ``None`` when the network's input is no image.
     :param limit: take this many, evenly spread.
+    :param names: of the network's classes, in order, if they have any.
     :raises BadData: the set is empty, constant, of the wrong shape or range, or unreadable.
     """
     opened: DataSet
     if not path.exists():
         raise BadData("there is no such file or folder", where=str(path))
     if path.is_dir():
-        opened = _folder(path, _needed(preprocess, path), limit)
+        opened = _folder(path, _needed(preprocess, path), limit, names)
     elif path.suffix in (".npz", ".npy"):
         opened = _array_file(path, preprocess, input_shape, limit)
     else:
@@ -137,9 +144,10 @@ class _ArraySet(DataSet):
             yield Batch(inputs, None, tuple(map(array_digest, inputs)))
 
 
-def _folder(path: Path, preprocess: Preprocess, limit: int | None) -> DataSet:
+def _folder(path: Path, preprocess: Preprocess, limit: int | None, names: tuple[str, ...]) -> DataSet:
     classes = sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    found = [(file, label) for label, folder in enumerate(classes) for file in _images(folder)]
+    numbers = _class_numbers([folder.name for folder in classes], names)
+    found = [(file, label) for label, folder in zip(numbers, classes, strict=True) for file in _images(folder)]
     if not found:
         classes = []
         found = [(file, 0) for file in _images(path)]
@@ -148,6 +156,14 @@ def _folder(path: Path, preprocess: Preprocess, limit: int | None) -> DataSet:
     chosen = _spread(len(found), limit)
     labels = np.array([found[index][1] for index in chosen], np.int64) if classes else None
     return _Folder(path.name, tuple(found[index][0] for index in chosen), labels, preprocess)
+
+
+def _class_numbers(folders: list[str], names: tuple[str, ...]) -> list[int]:
+    """The class that each folder means. Sorted order is wrong where the network's classes are not sorted, or where the
+    set lacks one of them."""
+    if len(set(names)) == len(names) and set(folders) <= set(names):
+        return [names.index(folder) for folder in folders]
+    return list(range(len(folders)))
 
 
 def _images(folder: Path) -> list[Path]:

@@ -38,7 +38,7 @@ def choose_set(
     if path is not None:
         if choice.data is None:
             reporter.step(f"calibrating on {path.name}, found beside the model")
-        return open_set(path, preprocess, loaded.input_shape, limit=choice.limit)
+        return open_set(path, preprocess, loaded.input_shape, limit=choice.limit, names=request.labels)
     if loaded.module is None:
         raise BadModel(
             "there are no calibration images, and none can be made from an ONNX file",

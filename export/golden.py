@@ -2,7 +2,8 @@
 
 Integer kernels of different CPUs differ by a few steps (onnxruntime#20479, #28609). An input is therefore only golden
 if no decision, neither the argmax nor one of the defense, lies within :data:`MARGIN_STEPS` quantization steps of the
-logits; and each carries its own tolerance, derived from what one step of every logit does to its answer.
+logits; and each carries its own tolerance, derived from what one step of every logit does to its answer. A defense may
+bring the two largest entries of an answer closer than that: such an input is not golden either.
 """
 
 from __future__ import annotations
@@ -63,19 +64,28 @@ def choose_goldens(inputs: Array, logits: Array, answers: Array, step: float, de
     margin = decision_margin(logits, defense)
     eligible = np.flatnonzero(margin >= MARGIN_STEPS * step)
     size = max(4, min(_MOST, _BYTES // max(1, inputs[:1].nbytes)))
-    chosen = _spread(eligible, logits.argmax(axis=-1), margin, size)
-    return Goldens(inputs[chosen], answers[chosen], _tolerance(logits[chosen], step, defense))
+    tolerance = _tolerance(logits[eligible], step, defense)
+    clear = _lead(answers[eligible]) > MARGIN_STEPS * tolerance
+    tolerances = dict(zip(eligible.tolist(), tolerance.tolist(), strict=True))
+    chosen = _spread(eligible[clear], logits.argmax(axis=-1), margin, size)
+    kept = np.array([tolerances[index] for index in chosen.tolist()], np.float32)
+    return Goldens(inputs[chosen], answers[chosen], kept)
 
 
 def decision_margin(logits: Array, defense: Defense | None) -> Array:
     """How far every logit may move before the argmax or a decision of the defense changes, ``[n]``, in logits."""
     exact = logits.astype(np.float64)
-    two = np.partition(exact, -2, axis=-1)[:, -2:]
-    margin = (two[:, 1] - two[:, 0]) / 2
+    margin = _lead(exact) / 2
     if defense is not None:
         head = Head("logits", logits.shape[-1])
         margin = np.minimum(margin, defense.margin(posterior(NumpyOps(np.float64), head, exact)))
     return margin
+
+
+def _lead(values: Array) -> Array:
+    """How far the largest entry of each row lies above the second, ``[n]``."""
+    two = np.partition(values, -2, axis=-1)[:, -2:]
+    return two[:, 1] - two[:, 0]
 
 
 def _spread(eligible: Array, classes: Array, margin: Array, size: int) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +12,7 @@ from edgeguard.defenses.head import Head, posterior
 from edgeguard.defenses.registry import Defense
 from edgeguard.errors import BadModel
 from edgeguard.export.onnx_ops import OnnxOps
+from edgeguard.export.passes.opset import model_opset
 
 __all__ = ["ANSWER", "LOGITS", "FoundHead", "attach", "cut_to_logits", "expose_integer_logits", "find_head"]
 
@@ -64,7 +66,9 @@ def find_head(model: ModelProto) -> FoundHead:
         raise BadModel(f"the output {output.name!r} is the input itself: there is no network to defend")
     if node.op_type not in _NORMALISERS:
         return FoundHead("logits", output.name, classes)
-    _check_softmax_axis(node, shapes, classes)
+    if node.input[0] not in producers:
+        raise BadModel(f"its {node.op_type} runs on the input itself: there is no network to defend")
+    _check_softmax_axis(node, shapes, classes, model_opset(model))
     return FoundHead("posterior" if node.op_type == "Softmax" else "log-posterior", node.input[0], classes)
 
 
@@ -96,7 +100,7 @@ def attach(model: ModelProto, head: Head, defense: Defense | None) -> ModelProto
     result = ModelProto()
     result.CopyFrom(model)
     graph = result.graph
-    ops = OnnxOps(next(entry.version for entry in model.opset_import if entry.domain == ""))
+    ops = OnnxOps(model_opset(model))
     value = posterior(ops, head, graph.output[0].name)
     if defense is not None:
         value = defense.respond(ops, value)
@@ -208,12 +212,15 @@ def _class_count(output: str, shapes: dict[str, tuple[int | None, ...]]) -> int:
     return shape[1]
 
 
-def _check_softmax_axis(node: NodeProto, shapes: dict[str, tuple[int | None, ...]], classes: int) -> None:
+def _check_softmax_axis(node: NodeProto, shapes: dict[str, tuple[int | None, ...]], classes: int, opset: int) -> None:
     shape = shapes.get(node.input[0])
-    axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), -1)
-    if shape is None:
+    flattens = opset < 13
+    axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 1 if flattens else -1)
+    if shape is None or not -len(shape) <= axis < len(shape):
         return
-    normalised = shape[axis] if -len(shape) <= axis < len(shape) else None
+    # Before operator set 13, softmax ran over everything from its axis on.
+    covered = shape[axis % len(shape) :] if flattens else (shape[axis],)
+    normalised = math.prod(dim for dim in covered if dim is not None) if None not in covered else None
     if normalised != classes:
         raise BadModel(
             f"{node.op_type} runs over an axis of {normalised}, not over the {classes} classes",

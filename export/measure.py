@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from edgeguard.calibration.sets import DataSet
+from edgeguard.calibration.data_set import DataSet, checked_batches
 from edgeguard.contract import check_contract
 from edgeguard.manifest import Measured
 
@@ -24,29 +24,36 @@ _BATCH = 64
 class Answerers:
     """Three ways to answer the same inputs, each float32 ``[n, classes]`` posteriors.
 
-    :param float_model: the network as it was loaded.
+    :param float_model: the network as it was loaded; ``None`` if that is what is deployed.
     :param undefended: as deployed, without the defense.
     :param deployed: as deployed.
     """
 
-    float_model: Answerer
+    float_model: Answerer | None
     undefended: Answerer
     deployed: Answerer
 
 
 def measure(
-    answerers: Answerers, data: DataSet, on: Literal["validation", "calibration"], *, defended: bool, keeps_argmax: bool
+    answerers: Answerers,
+    data: DataSet,
+    on: Literal["validation", "calibration"],
+    *,
+    classes: int,
+    defended: bool,
+    keeps_argmax: bool,
 ) -> Measured:
     """Agreement, accuracy, flips and distortion over a set, in one pass.
 
+    :raises BadData: a label of the set is no class of the network.
     :raises GuardFailed: an answer breaks the contract of every defense.
     """
     images = agreed = flips = 0
     right = np.zeros(3, np.int64)
     l1_sum = l1_max = 0.0
-    for batch in data.batches(_BATCH):
-        exact = answerers.float_model(batch.inputs)
+    for batch in checked_batches(data, _BATCH, classes):
         plain = answerers.undefended(batch.inputs)
+        exact = plain if answerers.float_model is None else answerers.float_model(batch.inputs)
         answers = answerers.deployed(batch.inputs)
         check_contract(answers, plain, keeps_argmax=keeps_argmax)
         top = np.stack([values.argmax(axis=-1) for values in (exact, plain, answers)])

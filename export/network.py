@@ -17,6 +17,7 @@ from edgeguard.export.checks import integer_mac_share, optimizer_difference
 from edgeguard.export.head import LOGITS, cut_to_logits, find_head
 from edgeguard.export.loading import LoadedModel
 from edgeguard.export.passes.base import run_passes
+from edgeguard.export.passes.flat_bias import FlatBias
 from edgeguard.export.passes.fold import Fold
 from edgeguard.export.passes.opset import Opset
 from edgeguard.export.passes.quantize import Quantize, quantizable_tensors
@@ -57,7 +58,7 @@ def prepare(loaded: LoadedModel, target: Target) -> tuple[ModelProto, int]:
     :raises BadModel: it has no classification head, or does not run.
     """
     find_head(loaded.model)
-    model = run_passes(loaded.model, [Opset(target), Fold()])
+    model = run_passes(loaded.model, [Opset(target), Fold(), FlatBias()])
     head = find_head(model)
     logits = cut_to_logits(model, head)
     zeros = np.zeros((loaded.batch or 1, *loaded.input_shape), np.float32)
@@ -136,4 +137,4 @@ def _calibration_facts(table: CalibrationTable, data: DataSet) -> CalibrationFac
 
 
 def _step(low: float, high: float) -> float:
-    return max((high - low) / _LEVELS, np.finfo(np.float32).tiny)
+    return max((high - low) / _LEVELS, float(np.finfo(np.float32).tiny))

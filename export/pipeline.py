@@ -37,6 +37,7 @@ _LAB_FLOAT = "float.onnx"
 _LAB_INT8 = "int8.onnx"
 # Enough candidates that some have margin to every decision, few enough to hold in memory.
 _CANDIDATES = 256
+_NOISE = 8
 
 
 def export(request: ExportRequest, reporter: Reporter) -> Manifest:
@@ -58,7 +59,7 @@ def export(request: ExportRequest, reporter: Reporter) -> Manifest:
     defense = _defense(request, classes)
     validation = None
     if request.validation is not None:
-        validation = open_set(request.validation, preprocess, loaded.input_shape)
+        validation = open_set(request.validation, preprocess, loaded.input_shape, names=request.labels)
     network, data = _network(request, loaded, model, classes, preprocess, validation, told)
     deployed, head = _deployed(request, network, defense)
 
@@ -67,7 +68,7 @@ def export(request: ExportRequest, reporter: Reporter) -> Manifest:
     post = PostProcessor(head, defense if head.kind == "logits" else None)
     run_deployed = _answerer(deployed, loaded.batch)
     answerers = Answerers(
-        float_model=_answerer(exact, loaded.batch),
+        float_model=None if network.quantization is None else _answerer(exact, loaded.batch),
         undefended=_answerer(undefended, loaded.batch),
         deployed=lambda inputs: post(run_deployed(inputs)),
     )
@@ -77,6 +78,7 @@ def export(request: ExportRequest, reporter: Reporter) -> Manifest:
         answerers,
         data if validation is None else validation,
         measured_on,
+        classes=classes,
         defended=defense is not None,
         keeps_argmax=defense is None or defense.keeps_argmax,
     )
@@ -102,7 +104,7 @@ def export(request: ExportRequest, reporter: Reporter) -> Manifest:
         calibration=network.calibration,
         quantization=network.quantization,
         defense=_record(request, defense, told),
-        measured=measured,
+        measured=None if _is_noise(data, network) and validation is None else measured,
         warnings=told.warnings,
     )
     files = {_MODEL: deployed.SerializeToString(deterministic=True), GOLDEN: goldens.to_bytes()}
@@ -154,19 +156,30 @@ def _network(
             check_disjoint(data, validation)
         return quantize(request, request.quantization, model, classes, data, loaded.batch, told), data
     if request.calibration.data is not None:
-        data = open_set(request.calibration.data, preprocess, loaded.input_shape, limit=request.calibration.limit)
+        data = open_set(
+            request.calibration.data,
+            preprocess,
+            loaded.input_shape,
+            limit=request.calibration.limit,
+            names=request.labels,
+        )
     else:
         data = validation or array_set(_noise(loaded.input_shape, preprocess), synthetic=True)
     return keep_in_float(model, classes, sample(data, _CANDIDATES), loaded.batch), data
 
 
 def _noise(shape: tuple[int, ...], preprocess: Preprocess | None) -> Array:
-    """Smooth random inputs, for a float export that was given no image at all."""
+    """Smooth random inputs, for a float export that was given no image at all: enough to check its answers' form."""
     rng = np.random.default_rng(0)
     if preprocess is None:
-        return rng.standard_normal((64, *shape), np.float32)
-    coarse = rng.integers(0, 256, (64, 4, 4, 3), np.uint8)
+        return rng.standard_normal((_NOISE, *shape), np.float32)
+    coarse = rng.integers(0, 256, (_NOISE, 4, 4, 3), np.uint8)
     return preprocess(list(coarse))
+
+
+def _is_noise(data: DataSet, network: Network) -> bool:
+    """Whether a set says nothing about how the network does in use."""
+    return data.synthetic and network.calibration is None
 
 
 def _deployed(request: ExportRequest, network: Network, defense: Defense | None) -> tuple[ModelProto, Head]:

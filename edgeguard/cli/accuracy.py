@@ -33,18 +33,16 @@ def accuracy(artifact: Path, data: Path, limit: int | None, threads: int, as_jso
     With its lab beside it, the network without the defense and the float network answer the same images.
     """
     from edgeguard.artifact import open_artifact
-    from edgeguard.calibration.accuracy import class_order, measure_accuracy
+    from edgeguard.calibration.accuracy import measure_accuracy
     from edgeguard.calibration.sets import open_set
     from edgeguard.runtimes.loading import load_opened
 
     opened = open_artifact(artifact)
     runtime = load_opened(opened, threads=threads)
     manifest = opened.manifest
-    images = open_set(data, manifest.preprocess, manifest.model.input_shape, limit=limit)
+    images = open_set(data, manifest.preprocess, manifest.model.input_shape, limit=limit, names=manifest.labels)
     with Console() as console:
-        report = measure_accuracy(
-            opened, runtime, images, order=class_order(data, manifest.labels), progress=console.progress
-        )
+        report = measure_accuracy(opened, runtime, images, progress=console.progress)
     if as_json:
         print_json(_as_json(report))
     else:

@@ -39,6 +39,7 @@ def load_onnx(request: LoadRequest) -> LoadedModel:
         check_constants(model)
         _check_valid(model)
         source = _only_input(model.graph)
+        _free_constants(model)
         shape, batch = _input_shape(source, request.input_shape)
         _set_shape(source, shape, batch)
         _check_sizes(model)
@@ -108,11 +109,16 @@ def _only_input(graph: GraphProto) -> ValueInfoProto:
     if element != TensorProto.FLOAT:
         name = TensorProto.DataType.Name(element).lower() if element in TensorProto.DataType.values() else element
         raise BadModel(f"the input {source.name!r} is {name}; edgeguard starts from float32 networks")
-    # Old files list constants among the inputs; then they could be overridden and nothing may be folded.
-    rest = [each for each in graph.input if each.name in constants]
-    for each in rest:
-        graph.input.remove(each)
-    return graph.input[0]
+    return source
+
+
+def _free_constants(model: ModelProto) -> None:
+    """Take constants off the list of inputs, where IR 3 wants them: whoever runs the model could override them there,
+    so nothing may be folded."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    for listed in [each for each in model.graph.input if each.name in constants]:
+        model.graph.input.remove(listed)
+    model.ir_version = max(model.ir_version, 4)
 
 
 def _input_shape(source: ValueInfoProto, given: tuple[int, ...] | None) -> tuple[tuple[int, ...], int | None]:

@@ -18,7 +18,6 @@ from edgeguard.calibration.accuracy import (
     AccuracyReport,
     CalibrationError,
     Share,
-    class_order,
     measure_accuracy,
 )
 from edgeguard.calibration.sets import open_set
@@ -35,8 +34,8 @@ DEFENSE = Dcp(beta=1.2)
 def measured(artifact: Path, data: Path, limit: int | None = None) -> AccuracyReport:
     opened = open_artifact(artifact)
     manifest = opened.manifest
-    images = open_set(data, manifest.preprocess, manifest.model.input_shape, limit=limit)
-    return measure_accuracy(opened, load(artifact), images, order=class_order(data, manifest.labels))
+    images = open_set(data, manifest.preprocess, manifest.model.input_shape, limit=limit, names=manifest.labels)
+    return measure_accuracy(opened, load(artifact), images)
 
 
 # Six answers of two classes. With 15 bins: 0.58 and 0.60 lie in bin 9 (9/15 = 0.6 is its upper end, and belongs to it),
@@ -262,17 +261,6 @@ def test_folders_named_after_classes_are_those_classes(
     data = folders(tmp_path / "data", NAMES, images, labels)
     artifact = make_artifact(tmp_path, labels=tuple(NAMES))
     assert measured(artifact, data).accuracy_float == Share(150, 150)
-
-
-def test_folders_of_other_names_count_in_sorted_order(tmp_path: Path) -> None:
-    for name in ("b", "a", ".hidden"):
-        (tmp_path / name).mkdir()
-    assert class_order(tmp_path, ("x", "y")) is None
-    assert class_order(tmp_path, ()) is None
-    assert class_order(tmp_path, ("b", "b", "a")) is None
-    order = class_order(tmp_path, ("c", "b", "a"))
-    assert order is not None
-    np.testing.assert_array_equal(order, [2, 1])
 
 
 def test_progress_reaches_the_end(artifact: Path, images: np.ndarray, tmp_path: Path) -> None:
