@@ -81,6 +81,8 @@ def bench(
     from edgeguard.staging import write_file
 
     settings = Settings(effort, threads, processes, blocks, runs, seconds, seed, confidence)
+    if artifact.name in ("", ".."):
+        artifact = artifact.resolve()  # `.` has neither a name nor a lab beside it
     output = output or default_output(artifact)
     _check_output(output, force)
     with Console() as console:
@@ -100,13 +102,15 @@ def bench(
 
 def default_output(artifact: Path) -> Path:
     """``NAME.result.json`` beside ``NAME.edgeguard``: the artifact itself admits no further file."""
-    return artifact.with_name(f"{artifact.resolve().name.removesuffix('.edgeguard')}.result.json")
+    return artifact.with_name(f"{artifact.name.removesuffix('.edgeguard')}.result.json")
 
 
 def _check_output(output: Path, force: bool) -> None:
     """Refuse before minutes of work, not after them."""
     if not output.parent.is_dir():
         raise UsageError("its parent directory does not exist", where=str(output), fix="Create it or choose another -o")
+    if not os.access(output.parent, os.W_OK):
+        raise UsageError("cannot write there", where=str(output.parent), fix="Choose another -o")
     if output.is_dir():
         raise OutputExists("it is a directory", where=str(output), fix="Name a file with -o")
     if os.path.lexists(output) and not force:
@@ -122,8 +126,7 @@ def _print_table(result: Result) -> None:
     screen = RichConsole(width=None if os.isatty(1) else 110, highlight=False)
     screen.print(_headline(result), soft_wrap=True, markup=False)
     believed = result.device_kind != "emulated"
-    caption = "percentiles: upper bounds at 99 % confidence; peak memory: of the process, and its growth with the model"
-    table = Table(caption=caption if believed else None)
+    table = Table()
     table.add_column("variant")
     columns = ("p50", "p90", "p99", "load", "first run") if believed else ()
     for title in (*columns, "peak memory", "samples"):
@@ -140,6 +143,8 @@ def _print_table(result: Result) -> None:
         count = sum(len(block.samples_ns[variant.name]) for process in result.processes for block in process.blocks)
         table.add_row(variant.name, *cells, _memory(starts), str(count))
     screen.print(table)
+    bounds = "percentiles: upper bounds at 99 % confidence; " if believed else ""
+    screen.print(f"{bounds}peak memory: of the process, and its growth with the model", soft_wrap=True, markup=False)
     for entry in result.skipped:
         screen.print(f"not timed: {entry.name}: {entry.reason}", soft_wrap=True, markup=False)
     for sentence in result.findings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -15,6 +16,7 @@ from edgeguard.bench import measure as module
 from edgeguard.bench.device_kind import DeviceKind
 from edgeguard.bench.result import Result, read_result
 from edgeguard.cli.bench import bench
+from edgeguard.errors import UsageError
 from tests.artifacts import make_artifact
 from tests.cli.shell import assert_clean_failure, edgeguard
 
@@ -87,6 +89,24 @@ def test_an_existing_result_is_kept_without_force(artifact: Path, tmp_path: Path
 def test_no_place_to_write_is_said_before_the_measurement(artifact: Path, tmp_path: Path) -> None:
     done = edgeguard("bench", artifact, "-o", tmp_path / "no" / "where.json", *TINY)
     assert_clean_failure(done, 2, "parent directory", "where.json")
+
+
+def test_a_directory_in_its_place_and_one_that_cannot_be_written_are_refused(
+    artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert_clean_failure(edgeguard("bench", artifact, "-o", tmp_path, *TINY), 2, str(tmp_path), "directory")
+    monkeypatch.setattr("os.access", lambda _, mode: mode != os.W_OK)  # root may write everywhere
+    done = CliRunner().invoke(bench, [str(artifact), "-o", str(tmp_path / "r.json"), *TINY])
+    assert isinstance(done.exception, UsageError)
+    assert "cannot write there" in str(done.exception)
+
+
+def test_the_artifact_may_be_the_working_directory(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(artifact)
+    done = edgeguard("bench", ".", "--force", *TINY)
+    assert done.returncode in (0, 5), done.stderr
+    assert "Timing float, int8, defended" in done.stderr
+    assert read_result(artifact.with_name("digits.result.json")).artifact.name == "digits.edgeguard"
 
 
 def test_no_artifact(tmp_path: Path) -> None:
