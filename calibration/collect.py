@@ -76,6 +76,8 @@ def collect(
     done = 0
     for values, half in runner.run(data, halves):
         for index, value in enumerate(values):
+            if not value.size:
+                raise BadModel("is empty: there is nothing to quantize", where=f"tensor {tensors[index]!r}")
             for part in range(halves):
                 mine = value[half == part]
                 if len(mine):

@@ -85,7 +85,7 @@ def decision_margin(logits: Array, defense: Defense | None) -> Array:
 def _lead(values: Array) -> Array:
     """How far the largest entry of each row lies above the second, ``[n]``."""
     two = np.partition(values, -2, axis=-1)[:, -2:]
-    return two[:, 1] - two[:, 0]
+    return np.asarray(two[:, 1] - two[:, 0])
 
 
 def _spread(eligible: Array, classes: Array, margin: Array, size: int) -> Array:

@@ -6,11 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from edgeguard.defenses.head import Head, posterior
 from edgeguard.defenses.registry import Defense
 from edgeguard.errors import BadModel
+from edgeguard.export.inference import inferred
 from edgeguard.export.onnx_ops import OnnxOps
 from edgeguard.export.passes.opset import model_opset
 
@@ -180,7 +181,7 @@ def _captured(node: NodeProto) -> set[str]:
 
 def _shapes(model: ModelProto) -> dict[str, tuple[int | None, ...]]:
     """Known shapes by value name; unknown dimensions are ``None``."""
-    graph = shape_inference.infer_shapes(model, data_prop=True).graph
+    graph = inferred(model)
     shapes: dict[str, tuple[int | None, ...]] = {}
     for entry in (*graph.value_info, *graph.input, *graph.output):
         if entry.type.tensor_type.HasField("shape"):

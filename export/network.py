@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -26,24 +27,28 @@ from edgeguard.manifest import CalibrationFacts, QuantizationFacts
 from edgeguard.runtimes.ort_session import open_session, run_session
 from edgeguard.targets import Target
 
-__all__ = ["Network", "keep_in_float", "prepare", "quantize", "sample"]
+__all__ = ["Network", "answerer", "keep_in_float", "prepare", "quantize", "sample"]
 
 Array = np.ndarray[Any, Any]
 
 # Graph optimizations may move a logit by rounding differently, never by more than this (onnxruntime#11576, #24711).
 _OPTIMIZER_STEPS = 8.0
 _LEVELS = 255
+# Below this, what stays in float decides the latency.
+_INTEGER_SHARE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
     """A network that ends in float logits.
 
+    :param logits: runs it: inputs ``[n, *input_shape]`` to float logits ``[n, classes]``.
     :param step: one quantization step of the logits, in logits.
     :param classes: number of logits.
     """
 
     model: ModelProto
+    logits: Callable[[Array], Array]
     classes: int
     step: float
     quantization: QuantizationFacts | None = None
@@ -70,8 +75,18 @@ def prepare(loaded: LoadedModel, target: Target) -> tuple[ModelProto, int]:
 
 def keep_in_float(model: ModelProto, classes: int, inputs: Array, batch: int | None) -> Network:
     """The network as it is; its step is what int8 logits over ``inputs`` would have."""
-    logits = run_session(open_session(model.SerializeToString()), inputs, batch)
-    return Network(model, classes, step=_step(min(0.0, float(logits.min())), max(0.0, float(logits.max()))))
+    run = answerer(model, batch)
+    logits = run(inputs)
+    return Network(model, run, classes, step=_step(min(0.0, float(logits.min())), max(0.0, float(logits.max()))))
+
+
+def answerer(model: ModelProto, batch: int | None) -> Callable[[Array], Array]:
+    """A function that runs a model: inputs ``[n, *input_shape]`` to its output.
+
+    :raises BadModel: ONNX Runtime refuses it.
+    """
+    session = open_session(model.SerializeToString())
+    return lambda inputs: run_session(session, inputs, batch)
 
 
 def quantize(
@@ -102,6 +117,12 @@ def quantize(
             f"graph optimizations move a logit by {difference:.1f} quantization steps (onnxruntime#11576)",
             fix="Find the operator with --keep-float and please report it",
         )
+    share = integer_mac_share(quantized)
+    if share < _INTEGER_SHARE:
+        reporter.warn(
+            f"only {share:.0%} of the multiply-accumulates run in integer kernels: int8 will be no faster than float "
+            "here (onnxruntime#12487)"
+        )
     facts = QuantizationFacts(
         activation_type=request.target.activation_type,
         weight_type=request.target.weight_type,
@@ -109,12 +130,12 @@ def quantize(
         reduce_range=request.target.reduce_range,
         head=choice.head,
         kept_float=choice.keep_float,
-        integer_mac_share=integer_mac_share(quantized),
+        integer_mac_share=share,
         optimizer_max_steps=difference,
         float_bytes=model.ByteSize(),
         int8_bytes=quantized.ByteSize(),
     )
-    return Network(quantized, classes, step, facts, _calibration_facts(table, data), table)
+    return Network(quantized, answerer(quantized, batch), classes, step, facts, _calibration_facts(table, data), table)
 
 
 def sample(data: DataSet, count: int) -> Array:

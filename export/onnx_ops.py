@@ -91,7 +91,9 @@ class OnnxOps:
     def _node(self, kind: str, *inputs: str | float, **attributes: int | list[int]) -> str:
         names = [value if isinstance(value, str) else self._constant(np.float32(value)) for value in inputs]
         name = f"{PREFIX}{len(self.nodes)}_{kind}"
-        self.nodes.append(helper.make_node(kind, names, [name], name=name, **attributes))
+        node = helper.make_node(kind, names, [name], name=name)
+        node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
+        self.nodes.append(node)
         return name
 
     def _constant(self, value: np.ndarray[Any, Any] | np.generic) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -19,13 +18,12 @@ from edgeguard.export.golden import Goldens, choose_goldens
 from edgeguard.export.head import attach, expose_integer_logits
 from edgeguard.export.loading import LoadedModel, load_model
 from edgeguard.export.measure import Answerers, measure
-from edgeguard.export.network import Network, keep_in_float, prepare, quantize, sample
+from edgeguard.export.network import Network, answerer, keep_in_float, prepare, quantize, sample
 from edgeguard.export.packing import Package, publish
 from edgeguard.export.request import ExportRequest, Reporter
 from edgeguard.export.tools import tool_versions
 from edgeguard.manifest import DefenseRecord, Manifest, ModelFacts, SourceFacts
 from edgeguard.preprocess import Preprocess
-from edgeguard.runtimes.ort_session import open_session, run_session
 from edgeguard.staging import check_free
 
 __all__ = ["export"]
@@ -66,10 +64,10 @@ def export(request: ExportRequest, reporter: Reporter) -> Manifest:
     undefended = attach(network.model, Head("logits", classes), None)
     exact = attach(model, Head("logits", classes), None)
     post = PostProcessor(head, defense if head.kind == "logits" else None)
-    run_deployed = _answerer(deployed, loaded.batch)
+    run_deployed = answerer(deployed, loaded.batch)
     answerers = Answerers(
-        float_model=None if network.quantization is None else _answerer(exact, loaded.batch),
-        undefended=_answerer(undefended, loaded.batch),
+        float_model=None if network.quantization is None else answerer(exact, loaded.batch),
+        undefended=answerer(undefended, loaded.batch),
         deployed=lambda inputs: post(run_deployed(inputs)),
     )
     measured_on: Literal["validation", "calibration"] = "calibration" if validation is None else "validation"
@@ -82,7 +80,7 @@ def export(request: ExportRequest, reporter: Reporter) -> Manifest:
         defended=defense is not None,
         keeps_argmax=defense is None or defense.keeps_argmax,
     )
-    goldens = _goldens(network, data, answerers, defense, loaded.batch, told)
+    goldens = _goldens(network, data, answerers, defense, told)
     manifest = Manifest(
         target=request.target.name,
         min_onnxruntime=request.target.min_onnxruntime,
@@ -211,20 +209,13 @@ def _goldens(
     data: DataSet,
     answerers: Answerers,
     defense: Defense | None,
-    batch: int | None,
     told: _Told,
 ) -> Goldens:
     inputs = sample(data, _CANDIDATES)
-    logits = run_session(open_session(network.model.SerializeToString()), inputs, batch)
-    goldens = choose_goldens(inputs, logits, answerers.deployed(inputs), network.step, defense)
+    goldens = choose_goldens(inputs, network.logits(inputs), answerers.deployed(inputs), network.step, defense)
     if not len(goldens):
         told.warn(
             "no input is far enough from every decision to be golden: verify can check digests and the head, "
             "but not the answers"
         )
     return goldens
-
-
-def _answerer(model: ModelProto, batch: int | None) -> Callable[[Array], Array]:
-    session = open_session(model.SerializeToString())
-    return lambda inputs: run_session(session, inputs, batch)

@@ -98,7 +98,7 @@ def _block(
         optimizer.zero_grad()
         inputs = free.clamp(-1, 1) * spread + middle
         loss = _distance(watch(inputs))
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         schedule.step()
         with torch.no_grad():

@@ -18,7 +18,7 @@ def check_bias_scales(model: ModelProto) -> None:
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     dequantizers = {node.output[0]: node for node in model.graph.node if node.op_type == "DequantizeLinear"}
 
-    def scale(value: str) -> np.ndarray | None:  # type: ignore[type-arg]
+    def scale(value: str) -> np.ndarray | None:
         node = dequantizers.get(value)
         return None if node is None else numpy_helper.to_array(constants[node.input[1]])
 

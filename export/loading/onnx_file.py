@@ -7,10 +7,11 @@ from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, checker, defs, shape_inference
+from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, checker, defs
 
 from edgeguard.digests import file_digest
 from edgeguard.errors import BadModel, UnsafeFile, UsageError
+from edgeguard.export.inference import inferred
 from edgeguard.export.loading.base import LoadedModel, LoadRequest
 from edgeguard.export.loading.onnx_functions import inline_functions
 from edgeguard.export.loading.onnx_tensors import check_constants, graphs_of, load_external_data
@@ -102,7 +103,7 @@ def _only_input(graph: GraphProto) -> ValueInfoProto:
     if len(sources) != 1:
         names = ", ".join(source.name for source in sources) or "none"
         raise BadModel(f"has {len(sources)} inputs ({names}); a classifier takes one")
-    source = sources[0]
+    source: ValueInfoProto = sources[0]
     if not source.type.HasField("tensor_type"):
         raise BadModel(f"the input {source.name!r} is no tensor")
     element = source.type.tensor_type.elem_type
@@ -175,7 +176,7 @@ def _set_shape(source: ValueInfoProto, shape: tuple[int, ...], batch: int | None
 def _check_sizes(model: ModelProto) -> None:
     """Every value whose shape can be inferred stays below the limit, before anything is allocated."""
     try:
-        graph = shape_inference.infer_shapes(model, data_prop=True).graph
+        graph = inferred(model)
     except Exception as error:  # InferenceError, and RuntimeError of the C++ side
         raise BadModel(f"its shapes contradict each other: {first_line(error)}") from None
     for value in (*graph.value_info, *graph.output):

@@ -75,7 +75,7 @@ def check_constants(model: ModelProto) -> None:
 
 def _is_weight(tensor: TensorProto) -> bool:
     # Scalars may be infinite on purpose: bounds of Clip, fill values of Pad.
-    return math.prod(tensor.dims) > 1
+    return len(tensor.dims) > 0 and math.prod(tensor.dims) > 1
 
 
 def _tensors(model: ModelProto) -> Iterator[TensorProto]:

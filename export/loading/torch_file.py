@@ -52,7 +52,7 @@ def check_finite(module: torch.nn.Module) -> None:
 
 def _torchscript(request: LoadRequest) -> torch.jit.ScriptModule:
     try:
-        script = torch.jit.load(str(request.path), map_location="cpu")
+        script: torch.jit.ScriptModule = torch.jit.load(str(request.path), map_location="cpu")
     except Exception as error:  # torch raises whatever the damaged part makes it raise
         raise BadModel(f"cannot be loaded: {first_line(error)}", where=str(request.path), fix="Save it again") from None
     script.eval()

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import onnx
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from edgeguard.calibration.observers import Range
 from edgeguard.errors import BadModel, GuardFailed, UsageError
 from edgeguard.export.checks.bias import check_bias_scales
 from edgeguard.export.checks.integer import check_really_int8
+from edgeguard.export.inference import inferred
 from edgeguard.targets import Target
 
 __all__ = ["OPERATORS", "Quantize", "probe", "quantizable_tensors"]
@@ -135,7 +135,8 @@ def probe(model: ModelProto, tensors: Iterable[str]) -> bytes:
     result.CopyFrom(model)
     present = {value.name for value in (*result.graph.output, *result.graph.input)}
     result.graph.output.extend(ValueInfoProto(name=tensor) for tensor in tensors if tensor not in present)
-    return result.SerializeToString(deterministic=True)
+    data: bytes = result.SerializeToString(deterministic=True)
+    return data
 
 
 def _quantized_nodes(model: ModelProto, keep_float: tuple[str, ...]) -> list[NodeProto]:
@@ -164,7 +165,7 @@ def _constants(model: ModelProto) -> set[str]:
 
 def _float_values(model: ModelProto) -> dict[str, bool]:
     """Whether a value is float32, for values of known type."""
-    graph = onnx.shape_inference.infer_shapes(model).graph
+    graph = inferred(model)
     return {
         value.name: value.type.tensor_type.elem_type == TensorProto.FLOAT
         for value in (*graph.value_info, *graph.input, *graph.output)
