@@ -14,6 +14,7 @@ from onnx import helper
 from edgeguard.calibration.collect import Collected, collect
 from edgeguard.calibration.observers import OBSERVERS, Observer, Range, TensorStats
 from edgeguard.calibration.observers.base import BINS
+from edgeguard.calibration.observers.percentile import Percentile
 from edgeguard.calibration.sets import array_set
 from edgeguard.errors import BadModel
 from edgeguard.runtimes.ort_session import open_session
@@ -89,6 +90,18 @@ def test_a_batch_that_is_not_the_first_axis(name: str, count: int, blocks: tuple
     assert first["windows"] == first["sequence"] == first["x"]
 
 
+@pytest.mark.parametrize("block", [1, 4, 8, 9])
+def test_an_image_weighs_the_same_in_a_full_block_and_in_a_ragged_one(block: int) -> None:
+    """One of nine images is bright: 11 % of the values, more than the 10 % that the percentile gives away."""
+    inputs = np.ones((9, 2, 7, 8), np.float32)
+    inputs[:, 0, 0, 0] = 0
+    inputs[8] = 10
+    data = array_set(inputs, synthetic=False)
+    tensors = ("windows", "sequence", "x")
+    found = collect(merged_axes(), "x", tensors, data, Percentile(80.0), block=block)
+    assert [found.ranges[tensor].high for tensor in tensors] == [10, 10, 10]
+
+
 def test_halves_are_every_other_image() -> None:
     inputs = np.zeros((10, *SHAPE), np.float32)
     inputs[:, 0, 0, 0] = 2.0
@@ -99,6 +112,13 @@ def test_halves_are_every_other_image() -> None:
     assert halves is not None
     assert halves.tensor == "x"
     assert halves.difference == pytest.approx((5.0 - 2.0) / 10.0)
+    # Of several tensors the worst is told: the ReLU's range is half as wide.
+    network = build([helper.make_node("Relu", ["x"], ["y"])], ["y"])
+    for tensors in (("x", "y"), ("y", "x")):
+        halves = collect(network, "x", tensors, data, OBSERVERS["min-max"]).halves
+        assert halves is not None
+        assert halves.tensor == "y"
+        assert halves.difference == pytest.approx((5.0 - 2.0) / 5.0)
 
 
 @EACH
@@ -128,15 +148,16 @@ def test_one_value_that_is_not_finite_is_enough(value: float, position: int, blo
 
 
 @EACH
-@pytest.mark.parametrize("factor", [1e-39, 1e-31, 1e31, 1e36])
+@pytest.mark.parametrize("factor", [1e-39, 1e-31, 1e31, 2.5e36])
 def test_tiny_and_huge_ranges(name: str, factor: float) -> None:
     """The span or its inverse leaves float32."""
     inputs = whole_inputs(9) * np.float32(factor)
     data = array_set(inputs, synthetic=False)
     found = collect(NETWORK, "x", ("x",), data, OBSERVERS[name]).ranges["x"]
     plain = collect(NETWORK, "x", ("x",), array_set(whole_inputs(9), synthetic=False), OBSERVERS[name]).ranges["x"]
-    assert found.low == pytest.approx(plain.low * factor, rel=1e-3)
-    assert found.high == pytest.approx(plain.high * factor, rel=1e-3)
+    assert plain.low < 0 < plain.high
+    assert found.low / factor == pytest.approx(plain.low, rel=1e-3)
+    assert found.high / factor == pytest.approx(plain.high, rel=1e-3)
 
 
 def test_a_model_that_fails_while_running() -> None:

@@ -24,26 +24,30 @@ EACH = pytest.mark.parametrize("name", sorted(DEFENSES))
 RUNS = settings(max_examples=80, deadline=None)
 
 
+def rounding(classes: int) -> float:
+    """ONNX Runtime adds float32 one after the other: up to half a unit, 6e-8 of the sum, is lost with each class."""
+    return max(1e-6, 2e-8 * classes)
+
+
 def check(answers: Array, plain: Array, defense: Defense) -> None:
-    """What design.md promises; the sum within what float32 additions of that many classes can lose."""
+    """What design.md promises."""
     assert answers.dtype == plain.dtype
     assert answers.shape == plain.shape
     assert np.isfinite(answers).all()
     assert answers.min() >= 0
-    assert np.abs(answers.sum(axis=-1, dtype=np.float64) - 1).max() <= 1e-6 + 4e-9 * answers.shape[-1]
+    assert np.abs(answers.sum(axis=-1, dtype=np.float64) - 1).max() <= rounding(answers.shape[-1])
     if defense.keeps_argmax:
         kept = np.take_along_axis(answers, plain.argmax(axis=-1)[:, None], -1)[:, 0]
         assert (kept == answers.max(axis=-1)).all()
 
 
 def check_together(first: Array, second: Array, defense: Defense, exact: Array) -> None:
-    """1e-6, and 1e-4 within 0.02 of DCP's steep gate; more classes add up more rounding."""
-    classes = first.shape[-1]
+    """Equal but for rounding, and within 1e-4 where max p lies within 0.02 of DCP's steep gate."""
     loose = np.zeros(len(first), bool)
     if isinstance(defense, Dcp):
         loose = np.abs(exact.max(axis=-1) - defense.beta) <= 0.02
     distance = np.abs(first.astype(np.float64) - second).max(axis=-1)
-    assert (distance <= np.where(loose, 1e-4, 1e-6 + 4e-9 * classes)).all()
+    assert (distance <= np.where(loose, 1e-4, rounding(first.shape[-1]))).all()
 
 
 def examine(head: Head, raw: Array, defense: Defense) -> None:
