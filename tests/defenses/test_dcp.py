@@ -89,6 +89,14 @@ def test_hand_computed() -> None:
     assert np.abs(Dcp().respond(NumpyOps(np.float64), p) - expected).max() < 1e-12
 
 
+def test_hand_computed_at_both_ends_of_the_clip() -> None:
+    """Odds below 1e-12 count as 1e-12, even ones above it as themselves; from 1 on as 1."""
+    p = np.array([[0.5 - 1e-9, 0.5, 1e-9, 1e-15]])
+    odds = np.array([(0.5 - 1e-9) / (0.5 + 1e-9), 1.0, 1e-9 / (1 - 1e-9), 1e-12])
+    raised = p - 1.2 * (1 / (1 + odds**-0.2) - 0.5)
+    assert np.abs(Dcp(1.2).respond(NumpyOps(np.float64), p) - raised / raised.sum()).max() < 1e-12
+
+
 @settings(max_examples=300, deadline=None)
 @given(raw=float_logits(), beta=st.floats(0.05, 0.99), part=st.floats(0, 0.999), seed=st.integers(0, 2**32 - 1))
 def test_moves_below_the_margin_change_no_decision(raw: Array, beta: float, part: float, seed: int) -> None:
