@@ -12,8 +12,10 @@ from edgeguard.defenses.head import Head, posterior
 from edgeguard.defenses.registry import Defense
 from edgeguard.errors import BadModel
 from edgeguard.export.inference import inferred
-from edgeguard.export.onnx_ops import OnnxOps
+from edgeguard.export.names import rename_value, step_aside
+from edgeguard.export.onnx_ops import PREFIX, OnnxOps
 from edgeguard.export.passes.opset import model_opset
+from edgeguard.export.passes.order import captured
 
 __all__ = ["ANSWER", "LOGITS", "FoundHead", "attach", "cut_to_logits", "expose_integer_logits", "find_head"]
 
@@ -22,6 +24,7 @@ ANSWER = "probabilities"
 # Operators that only change the shape of what they carry, or nothing at all.
 _CARRIERS = frozenset({"Identity", "Flatten", "Reshape", "Squeeze", "Dropout"})
 _NORMALISERS = frozenset({"Softmax", "LogSoftmax"})
+_FLATTEN = "edgeguard_flatten"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,10 @@ def find_head(model: ModelProto) -> FoundHead:
     if node is None:
         raise BadModel(f"the output {output.name!r} is the input itself: there is no network to defend")
     if node.op_type not in _NORMALISERS:
+        if node.name.startswith(PREFIX):
+            raise BadModel(
+                "ends in a defense of edgeguard already", fix="Export the network that the defended file was made from"
+            )
         return FoundHead("logits", output.name, classes)
     if node.input[0] not in producers:
         raise BadModel(f"its {node.op_type} runs on the input itself: there is no network to defend")
@@ -82,11 +89,14 @@ def cut_to_logits(model: ModelProto, head: FoundHead) -> ModelProto:
     result.CopyFrom(model)
     graph = result.graph
     shape = _shapes(model).get(head.logits)
-    if shape is None or len(shape) != 2:
-        graph.node.append(helper.make_node("Flatten", [head.logits], [LOGITS], name="edgeguard_flatten", axis=1))
-        _forget(graph, LOGITS)
+    value = head.logits
+    for name in (LOGITS, _FLATTEN):
+        moved = step_aside(graph, name)
+        value = moved if value == name else value
+    if shape is not None and len(shape) == 2:
+        rename_value(graph, value, LOGITS)
     else:
-        _rename_value(graph, head.logits, LOGITS)
+        graph.node.append(helper.make_node("Flatten", [value], [LOGITS], name=_FLATTEN, axis=1))
     _set_output(graph, LOGITS, TensorProto.FLOAT, _batch_dimension(model), head.classes)
     return remove_dead_nodes(result)
 
@@ -101,6 +111,8 @@ def attach(model: ModelProto, head: Head, defense: Defense | None) -> ModelProto
     result = ModelProto()
     result.CopyFrom(model)
     graph = result.graph
+    for name in (ANSWER, *_ours(graph)):
+        step_aside(graph, name)
     ops = OnnxOps(model_opset(model))
     value = posterior(ops, head, graph.output[0].name)
     if defense is not None:
@@ -141,7 +153,7 @@ def expose_integer_logits(model: ModelProto) -> tuple[ModelProto, Head]:
     name = node.input[0]
     graph.node.remove(next(each for each in graph.node if each.output[0] == node.output[0]))
     _forget(graph, LOGITS)
-    _rename_value(graph, name, LOGITS)
+    rename_value(graph, name, LOGITS)
     _set_output(graph, LOGITS, element, _batch_dimension(model), classes)
     return result, head
 
@@ -155,7 +167,7 @@ def remove_dead_nodes(model: ModelProto) -> ModelProto:
         if needed & set(node.output):
             kept.append(node)
             needed.update(node.input)
-            needed.update(_captured(node))
+            needed.update(captured(node))
     kept_nodes = list(reversed(kept))
     del graph.node[:]
     graph.node.extend(kept_nodes)
@@ -164,19 +176,6 @@ def remove_dead_nodes(model: ModelProto) -> ModelProto:
         del field[:]
         field.extend(entries)
     return model
-
-
-def _captured(node: NodeProto) -> set[str]:
-    """Names that a node's subgraphs use from the outer graph (or define themselves; too many is harmless)."""
-    graphs = [attribute.g for attribute in node.attribute if attribute.HasField("g")]
-    graphs += [graph for attribute in node.attribute for graph in attribute.graphs]
-    names: set[str] = set()
-    for graph in graphs:
-        names.update(output.name for output in graph.output)
-        for inner in graph.node:
-            names.update(inner.input)
-            names |= _captured(inner)
-    return names
 
 
 def _shapes(model: ModelProto) -> dict[str, tuple[int | None, ...]]:
@@ -240,20 +239,14 @@ def _set_output(graph: GraphProto, name: str, element: int, batch: int | str, cl
     _forget(graph, name)
 
 
+def _ours(graph: GraphProto) -> list[str]:
+    """Names that only a defense's tail may have."""
+    names = {name for node in graph.node for name in (node.name, *node.input, *node.output)}
+    names.update(tensor.name for tensor in graph.initializer)
+    return sorted(name for name in names if name.startswith(PREFIX))
+
+
 def _forget(graph: GraphProto, name: str) -> None:
     """Drop a stale shape note of a value."""
     for entry in [entry for entry in graph.value_info if entry.name == name]:
         graph.value_info.remove(entry)
-
-
-def _rename_value(graph: GraphProto, old: str, new: str) -> None:
-    """Rename a value everywhere it is produced and used; a different value that has the new name steps aside."""
-    if old == new:
-        return
-    for before, after in ((new, f"{new}_before_edgeguard"), (old, new)):
-        for node in graph.node:
-            for field in (node.input, node.output):
-                for index, name in enumerate(field):
-                    if name == before:
-                        field[index] = after
-        _forget(graph, before)

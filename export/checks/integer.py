@@ -15,7 +15,9 @@ __all__ = ["check_really_int8", "integer_mac_share"]
 
 _INTEGER = frozenset({"QLinearConv", "ConvInteger", "QGemm", "QLinearMatMul", "MatMulInteger", "MatMulIntegerToFloat"})
 _FLOAT = frozenset({"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul"})
-_INTEGER_TYPES = (TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32)
+_INTEGER_TYPES = (TensorProto.INT8, TensorProto.UINT8)
+# What stands between a constant and the node that it weighs.
+_WRAPPERS = frozenset({"DequantizeLinear", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Cast"})
 # Position of the weights among a node's inputs.
 _WEIGHT = {"QLinearConv": 3, "QGemm": 3, "QLinearMatMul": 3}
 # Below this, names and shapes outweigh the weights and the size of a file says nothing.
@@ -27,9 +29,11 @@ def check_really_int8(before: ModelProto, after: ModelProto) -> None:
 
     :raises GuardFailed: they are not, or it did not.
     """
+    # Scales and zero points are integers too; weights are what gets dequantized.
+    dequantized = {node.input[0] for node in after.graph.node if node.op_type == "DequantizeLinear"}
     sizes = {True: 0, False: 0}
     for tensor in after.graph.initializer:
-        sizes[tensor.data_type in _INTEGER_TYPES] += math.prod(tensor.dims)
+        sizes[tensor.name in dequantized and tensor.data_type in _INTEGER_TYPES] += math.prod(tensor.dims)
     if not sizes[True]:
         raise GuardFailed("no weight was quantized: the file would be int8 in name only (nncf#1936)")
     quantized_bytes, float_bytes = after.ByteSize(), before.ByteSize()
@@ -49,16 +53,19 @@ def integer_mac_share(model: ModelProto) -> float:
     nodes = [node for node in graph_model.graph.node if node.op_type in _INTEGER | _FLOAT]
     if not nodes:
         return 0.0
-    weights = {tensor.name: math.prod(tensor.dims) for tensor in graph_model.graph.initializer}
     dims = {tensor.name: tuple(tensor.dims) for tensor in graph_model.graph.initializer}
+    producers = {name: node for node in graph_model.graph.node for name in node.output}
     shapes = _output_shapes(graph_model, [node.output[0] for node in nodes])
     macs = {True: 0.0, False: 0.0}
     for node in nodes:
         weight = node.input[_WEIGHT.get(node.op_type, 1)]
-        if weight in weights:
+        # A layer that is no integer kernel may hold its weights as integers all the same, and dequantize them.
+        while weight in producers and producers[weight].op_type in _WRAPPERS:
+            weight = producers[weight].input[0]
+        if weight in dims:
             output = shapes[node.output[0]]
             macs[node.op_type in _INTEGER] += (
-                math.prod(output) * weights[weight] / _outputs_of(node, dims[weight], output)
+                math.prod(output) * math.prod(dims[weight]) / _outputs_of(node, dims[weight], output)
             )
     total = macs[True] + macs[False]
     return macs[True] / total if total else 0.0

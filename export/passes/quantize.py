@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, checker, helper, numpy_helper
 
 from edgeguard.calibration.observers import Range
 from edgeguard.errors import BadModel, GuardFailed, UsageError
 from edgeguard.export.checks.bias import check_bias_scales
 from edgeguard.export.checks.integer import check_really_int8
 from edgeguard.export.inference import inferred
+from edgeguard.export.passes.order import sort_nodes
 from edgeguard.targets import Target
 
 __all__ = ["OPERATORS", "Quantize", "probe", "quantizable_tensors"]
@@ -67,10 +68,15 @@ class Quantize:
             _free_logits(quantized)
         else:
             _quantize_logits(quantized, self.ranges, self.target)
+        sort_nodes(quantized.graph)
         return quantized
 
     def ensures(self, before: ModelProto, after: ModelProto) -> None:
-        """Bias scales are products, weights really are int8, and the interface is unchanged."""
+        """The model is valid, bias scales are products, weights really are int8, and the interface is unchanged."""
+        try:
+            checker.check_model(after)
+        except checker.ValidationError as error:
+            raise GuardFailed(f"the model is invalid after quantization: {str(error).splitlines()[0]}") from None
         check_bias_scales(after)
         check_really_int8(before, after)
         if before.graph.output[0].name != after.graph.output[0].name:
