@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeguard.artifact import Artifact
+from edgeguard.artifact import LAB_FLOAT, LAB_INT8, Artifact
 from edgeguard.calibration.data_set import DataSet, checked_batches
 from edgeguard.contract import check_contract
 from edgeguard.errors import UsageError
@@ -30,7 +30,6 @@ BINS = 15
 _BATCH = 32
 # 97.5 % quantile of the normal distribution: two-sided 95 %.
 _Z = 1.959963984540054
-_FLOAT, _INT8 = "float.onnx", "int8.onnx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +142,9 @@ def measure_accuracy(
 def _references(artifact: Artifact) -> tuple[Answerer | None, Answerer | None, tuple[str, ...]]:
     """What the lab has: the float network, the undefended one, and what has to be left out."""
     try:
-        exact = _answerer(artifact, _FLOAT)
+        exact = _answerer(artifact, LAB_FLOAT)
         # An export in float is undefended in float.
-        plain = exact if artifact.manifest.quantization is None else _answerer(artifact, _INT8)
+        plain = exact if artifact.manifest.quantization is None else _answerer(artifact, LAB_INT8)
     except UsageError as error:
         return None, None, (f"agreement with the float network, and the undefended answers: {error.what}",)
     return exact, plain, ()

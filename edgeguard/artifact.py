@@ -9,10 +9,24 @@ from edgeguard.digests import file_digest
 from edgeguard.errors import Untrusted, UsageError
 from edgeguard.manifest import FileFacts, Manifest, read_manifest
 
-__all__ = ["GOLDEN", "MANIFEST", "Artifact", "file_facts", "lab_directory", "open_artifact"]
+__all__ = [
+    "GOLDEN",
+    "LAB_FLOAT",
+    "LAB_INT8",
+    "LAB_TABLE",
+    "MANIFEST",
+    "Artifact",
+    "file_facts",
+    "lab_directory",
+    "open_artifact",
+]
 
 MANIFEST = "manifest.json"
 GOLDEN = "golden.npz"
+# What may lie in the lab.
+LAB_FLOAT = "float.onnx"
+LAB_INT8 = "int8.onnx"
+LAB_TABLE = "calibration.json"
 _AGAIN = "Deploy the artifact again"
 
 

@@ -1,8 +1,8 @@
 """Device profiles: what an exported file may contain so that a device can run it, and run it fast.
 
-Activations are unsigned and weights signed (U8S8) on every profile: measured against S8S8 it is the faster or equal one
-on x86 and Cortex-A53, and bit-equal between x86-64 with VNNI and arm64, so one file serves both. ``reduce_range`` is set
-only where the multiply-add of the CPU saturates at 16 bits (AVX2 and AVX-512 without VNNI).
+Activations are unsigned and weights signed (U8S8) on every profile: measured against S8S8 it is the faster or equal
+one on x86 and Cortex-A53, and bit-equal between x86-64 with VNNI and arm64, so one file serves both. ``reduce_range``
+is set only where the multiply-add of the CPU saturates at 16 bits (AVX2 and AVX-512 without VNNI).
 """
 
 from __future__ import annotations

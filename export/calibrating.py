@@ -8,7 +8,7 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from edgeguard.artifact import lab_directory
+from edgeguard.artifact import LAB_TABLE, lab_directory
 from edgeguard.calibration.collect import collect
 from edgeguard.calibration.observers import find_observer, observer_parameters
 from edgeguard.calibration.sets import DataSet, array_set, open_set
@@ -19,9 +19,8 @@ from edgeguard.export.passes.quantize import probe
 from edgeguard.export.request import ExportRequest, Reporter
 from edgeguard.preprocess import Preprocess
 
-__all__ = ["TABLE", "choose_set", "obtain_table"]
+__all__ = ["choose_set", "obtain_table"]
 
-TABLE = "calibration.json"
 _SYNTHETIC_IMAGES = 64
 
 
@@ -79,7 +78,7 @@ def obtain_table(
     observer = find_observer(request.calibration.observer)
     watched = probe(model, tensors)
     key = CalibrationKey(hashlib.sha256(watched).hexdigest(), data.digest, observer.name, observer_parameters(observer))
-    known = _known(lab_directory(request.output) / TABLE)
+    known = _known(lab_directory(request.output) / LAB_TABLE)
     if known is not None and known.key == key:
         reporter.step("the calibration table of the last export fits: reusing it")
         return known

@@ -7,32 +7,29 @@ from typing import Any, Literal
 import numpy as np
 from onnx import ModelProto
 
-from edgeguard.artifact import GOLDEN
+from edgeguard.artifact import GOLDEN, LAB_FLOAT, LAB_INT8, LAB_TABLE
 from edgeguard.calibration.sets import DataSet, array_set, check_disjoint, open_set
 from edgeguard.defenses.head import Head
 from edgeguard.defenses.postprocess import PostProcessor
 from edgeguard.defenses.registry import Defense, configure, parameters
 from edgeguard.errors import BadData
-from edgeguard.export.calibrating import TABLE, choose_set
+from edgeguard.export.calibrating import choose_set
 from edgeguard.export.golden import Goldens, choose_goldens
 from edgeguard.export.head import attach, expose_integer_logits
 from edgeguard.export.loading import LoadedModel, load_model
 from edgeguard.export.measure import Answerers, measure
 from edgeguard.export.network import Network, answerer, keep_in_float, prepare, quantize, sample
-from edgeguard.export.packing import Package, publish
+from edgeguard.export.packing import Package, check_place, publish
 from edgeguard.export.request import ExportRequest, Reporter
 from edgeguard.export.tools import tool_versions
 from edgeguard.manifest import DefenseRecord, Manifest, ModelFacts, SourceFacts
 from edgeguard.preprocess import Preprocess
-from edgeguard.staging import check_free
 
 __all__ = ["export"]
 
 Array = np.ndarray[Any, Any]
 
 _MODEL = "model.onnx"
-_LAB_FLOAT = "float.onnx"
-_LAB_INT8 = "int8.onnx"
 # Enough candidates that some have margin to every decision, few enough to hold in memory.
 _CANDIDATES = 256
 _NOISE = 8
@@ -46,7 +43,7 @@ def export(request: ExportRequest, reporter: Reporter) -> Manifest:
     :raises UsageError: contradicting options.
     :raises RejectedInput: the model or a data set cannot be used, or a guard refuses the result.
     """
-    check_free(request.output, replace_existing=request.replace_existing)
+    check_place(request.output, replace_existing=request.replace_existing)
     told = _Told(reporter)
     told.step(f"loading {request.load.path.name}")
     loaded = load_model(request.load)
@@ -106,11 +103,11 @@ def export(request: ExportRequest, reporter: Reporter) -> Manifest:
         warnings=told.warnings,
     )
     files = {_MODEL: deployed.SerializeToString(deterministic=True), GOLDEN: goldens.to_bytes()}
-    lab = {_LAB_FLOAT: exact.SerializeToString(deterministic=True)}
+    lab = {LAB_FLOAT: exact.SerializeToString(deterministic=True)}
     if network.quantization is not None:
-        lab[_LAB_INT8] = undefended.SerializeToString(deterministic=True)
+        lab[LAB_INT8] = undefended.SerializeToString(deterministic=True)
     if network.table is not None:
-        lab[TABLE] = network.table.to_bytes()
+        lab[LAB_TABLE] = network.table.to_bytes()
     told.step(f"writing {request.output}")
     return publish(Package(manifest, files, lab), request.output, replace_existing=request.replace_existing)
 
