@@ -90,9 +90,9 @@ def test_another_range_gives_another_scale() -> None:
 
 
 def test_answers_stay_close_to_the_float_network() -> None:
-    """Eight bits over a range of about six deviations give 20 log10(255 sqrt(12) / 6) = 43 dB for one tensor; the noise of
-    input, two weight sets and two activations adds up to about 10 log10(5) = 7 dB less. 30 dB leaves room; a wrong scale,
-    zero point or kernel gives below 20."""
+    """Eight bits over a range of about six deviations give 20 log10(255 sqrt(12) / 6) = 43 dB for one tensor; input,
+    three sets of weights and two activations together make 10 log10(6) = 8 dB less. 30 dB leaves room; a wrong scale
+    or zero point gives below 20."""
     values = random_inputs(128, SHAPE, seed=9)
     exact = run(network(), values)
     for head in ("float", "int8"):
@@ -191,7 +191,7 @@ def test_a_tensor_without_a_range_is_named(tensor: str) -> None:
 
 def test_a_network_without_anything_to_quantize() -> None:
     model = build([node("Flatten", ["x"], "f"), node("Relu", ["f"], "logits")], {}, output_shape=("batch", 192))
-    with pytest.raises(BadModel, match="no convolution or matrix product to quantize.*without --int8"):
+    with pytest.raises(BadModel, match=r"no convolution or matrix product to quantize.*without --int8"):
         quantizable_tensors(model)
     with pytest.raises(BadModel, match="no convolution or matrix product"):
         quantizable_tensors(network(), ("conv1", "conv2", "dense"))
