@@ -77,6 +77,10 @@ class OnnxOps:
             return self._node("ReduceMax", value, axes=[-1], keepdims=1)
         return self._node("ReduceMax", value, self._constant(np.array([-1], np.int64)), keepdims=1)
 
+    def one_hot_top(self, value: str) -> str:
+        """1 at the first of each row's largest entries, 0 elsewhere."""
+        return self._node("Hardmax", value, axis=-1)
+
     def normalize(self, value: str) -> str:
         """Non-negative rows divided by their sums."""
         total = self._node("ReduceSum", value, self._constant(np.array([-1], np.int64)), keepdims=1)

@@ -34,7 +34,7 @@ def defenses(as_json: bool) -> None:
         return
     for row in rows:
         click.echo(f"{row['name']}{' (default)' if row['default'] else ''}: {row['summary']}")
-        settings = ", ".join(f"{name}={value:g}" for name, value in row["parameters"].items())  # type: ignore[attr-defined]
+        settings = ", ".join(f"{name}={value:g}" for name, value in row["parameters"].items()) or "none"  # type: ignore[attr-defined]
         promise = "keeps the argmax" if row["keeps_argmax"] else "may change the argmax"
         click.echo(f"  {promise}; parameters for 10 classes: {settings}")
 

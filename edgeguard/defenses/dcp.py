@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Self, TypeVar
 import numpy as np
 
 from edgeguard.defenses.ops import Ops
+from edgeguard.defenses.reverse_sigmoid import reverse
 from edgeguard.errors import UsageError
 
 __all__ = ["Dcp"]
@@ -63,13 +64,12 @@ class Dcp:
     def respond(self, ops: Ops[T], posterior: T) -> T:
         """The answer, ``[batch, classes]``.
 
-        Two rewrites save graph nodes and change nothing: sigmoid(x) - 1/2 = tanh(x/2) / 2, and the clipped odds
-        never exceed 1, so -a r is never negative and the rows can be normalised as they stand.
+        The clipped odds never exceed 1, so -a r is never negative and the rows can be normalised as they stand.
         """
-        odds = ops.clip(ops.div(posterior, ops.sub(1.0, posterior)), 1e-12, 1 - 1e-12)
-        reverse = ops.tanh(ops.mul(ops.log(odds), self.gamma / 2))
         gate = ops.sigmoid(ops.mul(ops.sub(ops.reduce_max(posterior), self.beta), -self.nu))
-        return ops.normalize(ops.sub(posterior, ops.mul(ops.mul(gate, self.beta / 2), reverse)))
+        return ops.normalize(
+            ops.sub(posterior, ops.mul(ops.mul(gate, self.beta / 2), reverse(ops, posterior, self.gamma)))
+        )
 
     def margin(self, posterior: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Distance to the gate, whose only decision is whether max p lies above beta.

@@ -57,6 +57,9 @@ class Ops(Protocol[T]):
     def reduce_max(self, value: T) -> T:
         """Largest entry of each row."""
 
+    def one_hot_top(self, value: T) -> T:
+        """1 at the first of each row's largest entries, 0 elsewhere."""
+
     def normalize(self, value: T) -> T:
         """Non-negative rows divided by their sums."""
 
@@ -115,6 +118,12 @@ class NumpyOps:
         """Largest entry of each row."""
         largest: Array = value.max(axis=-1, keepdims=True)
         return largest
+
+    def one_hot_top(self, value: Array) -> Array:
+        """1 at the first of each row's largest entries, 0 elsewhere."""
+        result = np.zeros_like(value)
+        np.put_along_axis(result, value.argmax(axis=-1)[..., None], 1, axis=-1)
+        return result
 
     def normalize(self, value: Array) -> Array:
         """Non-negative rows divided by their sums."""

@@ -9,7 +9,9 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar
 import numpy as np
 
 from edgeguard.defenses.dcp import Dcp
+from edgeguard.defenses.label import Label
 from edgeguard.defenses.ops import Ops
+from edgeguard.defenses.reverse_sigmoid import ReverseSigmoid
 from edgeguard.errors import UsageError
 
 __all__ = ["DEFAULT_DEFENSE", "DEFENSES", "Defense", "configure", "parameters", "rebuild"]
@@ -45,7 +47,7 @@ class Defense(Protocol):
         """
 
 
-DEFENSES: dict[str, type[Defense]] = {defense.name: defense for defense in (Dcp,)}
+DEFENSES: dict[str, type[Defense]] = {defense.name: defense for defense in (Dcp, Label, ReverseSigmoid)}
 DEFAULT_DEFENSE = Dcp.name
 
 

@@ -1,0 +1,74 @@
+"""Reverse Sigmoid: every class but a confident top one is lifted, the more the less likely it is.
+
+Lee et al., "Defending Against Neural Network Model Stealing Attacks Using Deceptive Perturbations", IEEE S&P Workshops
+2019. With p the posterior::
+
+    r   = beta * (sigmoid(gamma * log(clip(p / (1 - p), 1e-12, 1 - 1e-12))) - 1/2)
+    out = (p - r) / sum(p - r)
+
+The clip is where DCP, which gates this perturbation, has it: the odds never exceed 1, so r is never positive and is 0
+wherever p > 1/2. The order of the classes is not kept in general, and the map is smooth: a learned inverse undoes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self, TypeVar
+
+import numpy as np
+
+from edgeguard.defenses.ops import Ops
+from edgeguard.errors import UsageError
+
+__all__ = ["ReverseSigmoid", "reverse"]
+
+T = TypeVar("T")
+
+
+def reverse(ops: Ops[T], posterior: T, gamma: float) -> T:
+    """``2 * (sigmoid(gamma * log(odds)) - 1/2)`` with clipped odds, in [-1, 0].
+
+    sigmoid(x) - 1/2 = tanh(x/2) / 2 saves two graph nodes.
+    """
+    odds = ops.clip(ops.div(posterior, ops.sub(1.0, posterior)), 1e-12, 1 - 1e-12)
+    return ops.tanh(ops.mul(ops.log(odds), gamma / 2))
+
+
+@dataclass(frozen=True, slots=True)
+class ReverseSigmoid:
+    """Parameters of Reverse Sigmoid.
+
+    :param beta: amplitude, in (0, 10].
+    :param gamma: steepness, in (0, 10].
+    """
+
+    beta: float = 0.64
+    gamma: float = 0.1
+
+    name: ClassVar[str] = "reverse-sigmoid"
+    version: ClassVar[int] = 1
+    keeps_argmax: ClassVar[bool] = False
+    summary: ClassVar[str] = "reverse sigmoid on every answer (Lee et al. 2019), a smooth map that can be inverted"
+
+    def __post_init__(self) -> None:
+        """Refuse parameters outside their ranges.
+
+        :raises UsageError: naming the parameter.
+        """
+        for name in ("beta", "gamma"):
+            value = getattr(self, name)
+            if not 0 < value <= 10:
+                raise UsageError(f"{name} must lie in (0, 10], not {value:g}", where="--defense-param")
+
+    @classmethod
+    def for_classes(cls, classes: int) -> Self:
+        """The paper's parameters for a number of classes."""
+        return cls(gamma=0.2 if classes >= 100 else 0.1)
+
+    def respond(self, ops: Ops[T], posterior: T) -> T:
+        """The answer, ``[batch, classes]``."""
+        return ops.normalize(ops.sub(posterior, ops.mul(reverse(ops, posterior, self.gamma), self.beta / 2)))
+
+    def margin(self, posterior: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Infinite: there is nothing to decide."""
+        return np.full(posterior.shape[:-1], np.inf)
