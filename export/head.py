@@ -15,7 +15,7 @@ from edgeguard.export.inference import inferred
 from edgeguard.export.names import rename_value, step_aside
 from edgeguard.export.onnx_ops import PREFIX, OnnxOps
 from edgeguard.export.passes.opset import model_opset
-from edgeguard.export.passes.order import captured
+from edgeguard.export.passes.tidy import remove_dead_nodes
 
 __all__ = ["ANSWER", "LOGITS", "FoundHead", "attach", "cut_to_logits", "expose_integer_logits", "find_head"]
 
@@ -156,26 +156,6 @@ def expose_integer_logits(model: ModelProto) -> tuple[ModelProto, Head]:
     rename_value(graph, name, LOGITS)
     _set_output(graph, LOGITS, element, _batch_dimension(model), classes)
     return result, head
-
-
-def remove_dead_nodes(model: ModelProto) -> ModelProto:
-    """The model without nodes, constants and shape notes that its outputs do not need; changed in place."""
-    graph = model.graph
-    needed = {output.name for output in graph.output}
-    kept: list[NodeProto] = []
-    for node in reversed(graph.node):
-        if needed & set(node.output):
-            kept.append(node)
-            needed.update(node.input)
-            needed.update(captured(node))
-    kept_nodes = list(reversed(kept))
-    del graph.node[:]
-    graph.node.extend(kept_nodes)
-    for field in (graph.initializer, graph.value_info):
-        entries = [entry for entry in field if entry.name in needed]
-        del field[:]
-        field.extend(entries)
-    return model
 
 
 def _shapes(model: ModelProto) -> dict[str, tuple[int | None, ...]]:

@@ -19,7 +19,7 @@ from edgeguard.errors import BadModel, GuardFailed, UsageError
 from edgeguard.export.checks.bias import check_bias_scales
 from edgeguard.export.checks.integer import check_really_int8
 from edgeguard.export.inference import inferred
-from edgeguard.export.passes.order import sort_nodes
+from edgeguard.export.passes.tidy import remove_dead_nodes, sort_nodes
 from edgeguard.targets import Target
 
 __all__ = ["OPERATORS", "Quantize", "probe", "quantizable_tensors"]
@@ -69,7 +69,7 @@ class Quantize:
         else:
             _quantize_logits(quantized, self.ranges, self.target)
         sort_nodes(quantized.graph)
-        return quantized
+        return remove_dead_nodes(quantized)
 
     def ensures(self, before: ModelProto, after: ModelProto) -> None:
         """The model is valid, bias scales are products, weights really are int8, and the interface is unchanged."""

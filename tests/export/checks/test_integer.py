@@ -118,5 +118,5 @@ def test_a_file_that_did_not_shrink_is_refused() -> None:
 def test_a_small_files_size_says_nothing() -> None:
     before = wide(20)
     after = Quantize(find_target("arm64"), measured_ranges(before, random_inputs(8, (20,)))).run(before)
-    assert after.ByteSize() > before.ByteSize()
+    assert after.ByteSize() > 0.6 * before.ByteSize()
     check_really_int8(before, after)

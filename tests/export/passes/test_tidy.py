@@ -1,4 +1,4 @@
-"""Nodes in an order that the ONNX standard allows."""
+"""Nodes in an order that the ONNX standard allows, and only those that somebody needs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from onnx import ModelProto, checker, helper
 
-from edgeguard.export.passes.order import sort_nodes
+from edgeguard.export.passes.tidy import remove_dead_nodes, sort_nodes
 from tests.artifacts import random_network
 from tests.export.graphs import build, node, random_inputs, run
 
@@ -53,3 +53,23 @@ def test_a_graph_that_is_no_graph_ends() -> None:
     model = build([node("Add", ["x", "b"], "a"), node("Relu", ["a"], "b")], {}, output="b")
     sort_nodes(model.graph)
     assert sorted(each.op_type for each in model.graph.node) == ["Add", "Relu"]
+
+
+def test_what_nobody_needs_goes() -> None:
+    """Nodes, constants and shape notes; not what only a subgraph uses."""
+    branch = helper.make_graph([node("Add", ["r", "c"], "y")], "b", [], [helper.make_tensor_value_info("y", 1, None)])
+    nodes = [
+        node("Relu", ["x"], "r"),
+        node("Neg", ["r"], "unused"),
+        node("Mul", ["unused", "d"], "useless"),
+        helper.make_node("If", ["yes"], ["logits"], name="if", then_branch=branch, else_branch=branch),
+    ]
+    held = {"yes": np.array(True), "c": np.ones(1, np.float32), "d": np.ones(1, np.float32)}
+    model = build(nodes, held, output_shape=("batch", 3, 8, 8))
+    model.graph.value_info.extend(helper.make_tensor_value_info(name, 1, None) for name in ("r", "unused"))
+    expected = run(model, random_inputs(2))
+    remove_dead_nodes(model)
+    assert [each.op_type for each in model.graph.node] == ["Relu", "If"]
+    assert {each.name for each in model.graph.initializer} == {"yes", "c"}
+    assert [each.name for each in model.graph.value_info] == ["r"]
+    assert (run(model, random_inputs(2)) == expected).all()

@@ -1,10 +1,10 @@
-"""The order of nodes: ONNX wants each after those whose values it uses; editors append where they like."""
+"""What editing a graph leaves behind: nodes in an order that ONNX does not allow, and what nobody needs any more."""
 
 from __future__ import annotations
 
-from onnx import GraphProto, NodeProto
+from onnx import GraphProto, ModelProto, NodeProto
 
-__all__ = ["captured", "sort_nodes"]
+__all__ = ["remove_dead_nodes", "sort_nodes"]
 
 
 def sort_nodes(graph: GraphProto) -> None:
@@ -17,7 +17,7 @@ def sort_nodes(graph: GraphProto) -> None:
         waiting = [start]
         while waiting:
             index = waiting[-1]
-            used = (*nodes[index].input, *sorted(captured(nodes[index])))
+            used = (*nodes[index].input, *sorted(_captured(nodes[index])))
             missing = {producers[name]: None for name in used if name in producers}
             # What waits already is not asked for again: a graph that is no graph must not keep us forever.
             ahead = [each for each in missing if each not in placed and each not in waiting]
@@ -32,7 +32,27 @@ def sort_nodes(graph: GraphProto) -> None:
     graph.node.extend(result)
 
 
-def captured(node: NodeProto) -> set[str]:
+def remove_dead_nodes(model: ModelProto) -> ModelProto:
+    """The model without nodes, constants and shape notes that its outputs do not need; changed in place."""
+    graph = model.graph
+    needed = {output.name for output in graph.output}
+    kept: list[NodeProto] = []
+    for node in reversed(graph.node):
+        if needed & set(node.output):
+            kept.append(node)
+            needed.update(node.input)
+            needed.update(_captured(node))
+    kept_nodes = list(reversed(kept))
+    del graph.node[:]
+    graph.node.extend(kept_nodes)
+    for field in (graph.initializer, graph.value_info):
+        entries = [entry for entry in field if entry.name in needed]
+        del field[:]
+        field.extend(entries)
+    return model
+
+
+def _captured(node: NodeProto) -> set[str]:
     """Names that a node's subgraphs use from the outer graph (or define themselves; too many is harmless)."""
     graphs = [attribute.g for attribute in node.attribute if attribute.HasField("g")]
     graphs += [graph for attribute in node.attribute for graph in attribute.graphs]
@@ -41,5 +61,5 @@ def captured(node: NodeProto) -> set[str]:
         names.update(output.name for output in graph.output)
         for inner in graph.node:
             names.update(inner.input)
-            names |= captured(inner)
+            names |= _captured(inner)
     return names
