@@ -54,7 +54,13 @@ def probe_tflite(path: Path) -> TfliteFacts | None:
     where = str(path)
     try:
         child = subprocess.run(
-            [sys.executable, "-c", _CHILD, str(path)], capture_output=True, text=True, timeout=_SECONDS, check=False
+            # -P: a file called json.py in the current directory is not json.
+            [sys.executable, "-P", "-c", _CHILD, str(path)],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise BadModel(f"the interpreter hangs on it for {_SECONDS} s", where=where) from None

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import click
 
-__all__ = ["Console", "print_json"]
+__all__ = ["Console", "print_json", "printable"]
 
 
 class Console:
@@ -35,7 +35,7 @@ class Console:
         """A stage begins."""
         self._stop()
         self._text = text
-        click.echo(text, err=True)
+        click.echo(printable(text), err=True)
 
     def warn(self, text: str) -> None:
         """Something the owner must know."""
@@ -72,3 +72,8 @@ class Console:
 def print_json(value: Any) -> None:
     """A result for programs, on stdout."""
     click.echo(json.dumps(value, indent=2))
+
+
+def printable(text: str) -> str:
+    """Text without control characters: names come from files that others made, and go to a terminal."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 from edgeguard import __version__
+from edgeguard.cli.console import printable
 from edgeguard.errors import EdgeguardError
 
 __all__ = ["COMMANDS", "cli", "main"]
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo("stopped", err=True)
         sys.exit(130)
     except EdgeguardError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {printable(str(error))}", err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader went away (`edgeguard ... | head`); Python would complain again while flushing at exit.
@@ -75,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if os.environ.get("EDGEGUARD_TRACEBACK"):
             raise
         click.echo(
-            f"error: edgeguard failed in a way it should not ({type(error).__name__}: {error}). "
+            f"error: edgeguard failed in a way it should not ({type(error).__name__}: {printable(str(error))}). "
             "Set EDGEGUARD_TRACEBACK=1 for the traceback and please report it",
             err=True,
         )

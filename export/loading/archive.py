@@ -6,6 +6,7 @@ Kinds are told apart by the members' names, before anything is loaded: ``data.pk
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from pathlib import Path
 from typing import Literal
@@ -13,7 +14,7 @@ from typing import Literal
 from edgeguard.errors import BadModel, UnsafeFile
 from edgeguard.export.loading.files import MAX_BYTES
 
-__all__ = ["TorchKind", "archive_kind", "read_member"]
+__all__ = ["TorchKind", "archive_kind"]
 
 TorchKind = Literal["pickle", "torchscript", "exported-program"]
 
@@ -21,6 +22,8 @@ TorchKind = Literal["pickle", "torchscript", "exported-program"]
 _MAX_RATIO = 100
 _MAX_MEMBERS = 100_000
 _SMALL = 1 << 20
+# The three records that end an archive: 56, 20 and 22 bytes.
+_TAIL = 98
 
 
 def archive_kind(path: Path) -> TorchKind:
@@ -34,6 +37,7 @@ def archive_kind(path: Path) -> TorchKind:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
+            _check_end(path, archive.start_dir)
             _check_members(members, archive.start_dir, path)
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
         raise BadModel(f"is a damaged archive: {error}", where=where, fix="Copy or save it again") from None
@@ -54,28 +58,21 @@ def archive_kind(path: Path) -> TorchKind:
     )
 
 
-def read_member(path: Path, name: str) -> bytes | None:
-    """One member, by its name below the archive's root; ``None`` if there is none."""
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.namelist():
-            if member.partition("/")[2] == name:
-                return archive.read(member)
-    return None
-
-
 def _check_members(members: list[zipfile.ZipInfo], directory_start: int, path: Path) -> None:
     where = str(path)
     if len(members) > _MAX_MEMBERS:
         raise UnsafeFile(f"holds {len(members):,} members", where=where)
     expanded = sum(member.file_size for member in members)
-    packed = sum(member.compress_size for member in members)
-    if expanded > MAX_BYTES or (expanded > _SMALL and expanded > _MAX_RATIO * max(1, packed)):
+    # Each by itself: a bomb may hide among weights that are stored as they are.
+    bombs = [member for member in members if member.file_size > max(_SMALL, _MAX_RATIO * member.compress_size)]
+    if expanded > MAX_BYTES or bombs:
         raise UnsafeFile(
             f"is a zip bomb: {path.stat().st_size:,} bytes would become {expanded:,}",
             where=where,
             fix="Save the model again with torch.save, which does not compress",
         )
-    if len({member.filename for member in members}) != len(members):
+    # Torch's own reader takes no notice of case.
+    if len({member.filename.lower() for member in members}) != len(members):
         raise UnsafeFile("holds two members of one name: readers disagree about such files", where=where)
     end = 0
     for member in sorted(members, key=lambda each: each.header_offset):
@@ -89,4 +86,27 @@ def _check_members(members: list[zipfile.ZipInfo], directory_start: int, path: P
         end = member.header_offset + member.compress_size
     first = min((member.header_offset for member in members), default=0)
     if first != 0 or end > directory_start:
-        raise UnsafeFile("something else is glued to the archive", where=where, fix="Save the model again")
+        raise _glued(where)
+
+
+def _check_end(path: Path, directory_start: int) -> None:
+    """The directory that Python's reader found is the one that torch's reader finds: the records at the very end say
+    so, and nothing follows them."""
+    with path.open("rb") as stream:
+        stream.seek(-min(path.stat().st_size, _TAIL), 2)
+        tail = stream.read()
+    end = tail[-22:]
+    if not end.startswith(b"PK\x05\x06") or end[20:] != b"\0\0":
+        raise _glued(str(path))
+    (start,) = struct.unpack("<L", end[16:20])
+    if tail[-42:-38] == b"PK\x06\x07":
+        (record,) = struct.unpack("<Q", tail[-34:-26])
+        if record != path.stat().st_size - _TAIL or not tail.startswith(b"PK\x06\x06"):
+            raise _glued(str(path))
+        (start,) = struct.unpack("<Q", tail[48:56])
+    if start != directory_start:
+        raise _glued(str(path))
+
+
+def _glued(where: str) -> UnsafeFile:
+    return UnsafeFile("something else is glued to the archive", where=where, fix="Save the model again")

@@ -10,7 +10,6 @@ import ast
 import io
 import json
 import re
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from edgeguard.runtimes.ort_session import first_line
 __all__ = ["load_exported_program"]
 
 _OPERATOR = re.compile(
-    r"(torch\.ops\.(aten|prims|prim|higher_order|quantized_decomposed|_c10d_functional)\.\w+(\.\w+)?"
+    r"(torch\.ops\.(aten|prims|prim|higher_order|quantized_decomposed)\.(?!(from_file|save|while_loop)\b)\w+(\.\w+)?"
     r"|_operator\.(?!methodcaller|attrgetter|itemgetter|call)\w+|math\.\w+|torch\._?sym_\w+)"
 )
 _FUNCTIONS = frozenset(
@@ -58,16 +57,17 @@ def load_exported_program(path: Path, *, trusted: bool) -> torch.export.Exported
 
 def _check(data: bytes, path: Path) -> None:
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            for member in archive.namelist():
-                name = member.partition("/")[2]
-                if name.startswith(("models/", "data/")) and name.endswith(".json"):
-                    _check_json(json.loads(archive.read(member)), path)
-                elif name.startswith("data/") and name.endswith(".pt"):
-                    _check_pickle(archive.read(member), name, path)
-                elif name.startswith("data/aotinductor"):
-                    raise _unsafe(f"{name} is compiled code", path)
-    except (ValueError, RecursionError, zipfile.BadZipFile) as error:
+        # Torch's own reader, so that both see the same; it takes no notice of case.
+        archive = torch._C.PyTorchFileReader(io.BytesIO(data))
+        for name in archive.get_all_records():
+            lower = name.lower()
+            if lower.startswith("data/aotinductor"):
+                raise _unsafe(f"{name} is compiled code", path)
+            if lower.startswith(("models/", "data/")) and lower.endswith(".json"):
+                _check_json(json.loads(archive.get_record(name).decode()), path)
+            elif lower.startswith("data/") and lower.endswith(".pt"):
+                _check_pickle(archive.get_record(name), name, path)
+    except (ValueError, RecursionError, RuntimeError) as error:
         raise BadModel(f"is damaged: {first_line(error)}", where=str(path), fix="Save it again") from None
 
 

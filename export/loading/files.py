@@ -26,6 +26,13 @@ def sniff(path: Path) -> Container:
     :raises UnsafeFile: it is two kinds of file at once, a bare pickle, or too large.
     """
     where = str(path)
+    try:
+        return _sniff(path, where)
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", where=where) from None
+
+
+def _sniff(path: Path, where: str) -> Container:
     if not path.exists():
         raise UsageError("there is no such file", where=where)
     if not path.is_file():

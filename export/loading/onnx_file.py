@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
@@ -13,47 +16,88 @@ from edgeguard.digests import file_digest
 from edgeguard.errors import BadModel, UnsafeFile, UsageError
 from edgeguard.export.inference import inferred
 from edgeguard.export.loading.base import LoadedModel, LoadRequest
-from edgeguard.export.loading.onnx_functions import inline_functions
+from edgeguard.export.loading.onnx_functions import check_functions, inline_functions
+from edgeguard.export.loading.onnx_probe import probe_onnx
 from edgeguard.export.loading.onnx_tensors import check_constants, graphs_of, load_external_data
-from edgeguard.export.loading.shapes import MAX_ELEMENTS, check_input_shape
+from edgeguard.export.loading.onnx_text import check_text
+from edgeguard.export.loading.shapes import MAX_ELEMENTS, MAX_NODES, check_input_shape
 from edgeguard.runtimes.ort_session import first_line
 
-__all__ = ["load_onnx"]
+__all__ = ["load_onnx", "read_onnx"]
 
 _STANDARD = ("", "ai.onnx")
 # They run as long as their own data says.
 _LOOPS = frozenset({"Loop", "Scan"})
+_RANDOM = frozenset(
+    {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
+)
+_QUANTIZED = re.compile(r"(Dynamic)?QuantizeLinear|DequantizeLinear|QLinear\w+|QGemm|QAttention|\w+Integer(ToFloat)?")
 
 
 def load_onnx(request: LoadRequest) -> LoadedModel:
-    """The float network in an ONNX file.
+    """The float network in an ONNX file, which a child process has tried before.
 
-    :raises UsageError: the input's shape is not in the file and was not given.
+    :raises UsageError: the input's shape does not fit the file.
     :raises RejectedInput: the file is unsafe, damaged, or not a float network of standard operators.
     """
-    path = request.path
-    try:
-        model = _parse(path)
-        load_external_data(model, path)
+    with _named(request.path):
+        model, size = _opened(request.path)
+        probe_onnx(request, size)
+        return _loaded(model, request)
+
+
+def read_onnx(request: LoadRequest) -> LoadedModel:
+    """As :func:`load_onnx`, here and now: a hostile file may kill the process, and does so in the child only.
+
+    :raises EdgeguardError: see there.
+    """
+    with _named(request.path):
+        model, _ = _opened(request.path)
+        return _loaded(model, request)
+
+
+def _opened(path: Path) -> tuple[ModelProto, int]:
+    """What needs no native code but protobuf's: the model with its external data, and the bytes of both."""
+    model = _parse(path)
+    _check_count(model)
+    check_text(model)
+    size = path.stat().st_size + load_external_data(model, path)
+    check_functions(model)
+    if not model.functions:
+        _check_operators(model)
+    check_constants(model)
+    return model, size
+
+
+def _loaded(model: ModelProto, request: LoadRequest) -> LoadedModel:
+    if model.functions:
         model = inline_functions(model)
         _check_operators(model)
         check_constants(model)
-        _check_valid(model)
-        source = _only_input(model.graph)
-        _free_constants(model)
-        shape, batch = _input_shape(source, request.input_shape)
-        _set_shape(source, shape, batch)
-        _check_sizes(model)
+    _check_valid(model)
+    source = _only_input(model.graph)
+    _free_constants(model)
+    shape, batch = _input_shape(source, request.input_shape)
+    _set_shape(source, shape, batch)
+    _check_sizes(model)
+    return LoadedModel(model, None, shape, batch, file_digest(request.path), "onnx")
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Let errors that name no place name the file."""
+    try:
+        yield
     except (BadModel, UnsafeFile) as error:
         if error.where is None:
             raise type(error)(error.what, where=str(path), fix=error.fix) from None
         raise
-    return LoadedModel(model, None, shape, batch, file_digest(path), "onnx")
 
 
 def _parse(path: Path) -> ModelProto:
     try:
-        model = onnx.load_model(path, load_external_data=False)
+        # The name decides nothing: without a format, .json and .txt would be read as such.
+        model = onnx.load_model(path, format="protobuf", load_external_data=False)
     except (DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise BadModel(
             f"is no ONNX model, or a truncated one: {first_line(error)}", fix="Copy or export it again"
@@ -63,6 +107,12 @@ def _parse(path: Path) -> ModelProto:
     if not model.ir_version or not model.graph.node or not model.graph.output:
         raise BadModel("is no ONNX model: it has no graph", fix="Copy or export it again")
     return model
+
+
+def _check_count(model: ModelProto) -> None:
+    count = sum(len(graph.node) for graph in graphs_of(model)) + sum(len(each.node) for each in model.functions)
+    if count > MAX_NODES:
+        raise UnsafeFile(f"has {count:,} nodes; the limit is {MAX_NODES:,}")
 
 
 def _check_operators(model: ModelProto) -> None:
@@ -76,6 +126,12 @@ def _check_operators(model: ModelProto) -> None:
     for graph in graphs_of(model):
         for node in graph.node:
             where = f"node {node.name or node.output[0]!r}" if node.output else f"node {node.name!r}"
+            if _QUANTIZED.fullmatch(node.op_type):
+                raise BadModel(
+                    f"is quantized already: {node.op_type}",
+                    where=where,
+                    fix="Pass the float network that it was made from; --int8 quantizes it",
+                )
             if node.domain not in _STANDARD:
                 raise BadModel(
                     f"uses the custom operator {node.domain}::{node.op_type}, which a device's runtime does not have",
@@ -84,6 +140,8 @@ def _check_operators(model: ModelProto) -> None:
                 )
             if not defs.has(node.op_type, version):
                 raise BadModel(f"operator {node.op_type} does not exist in operator set {version}", where=where)
+            if node.op_type in _RANDOM:
+                raise BadModel(f"{node.op_type} answers differently each time; a classifier must not", where=where)
             if node.op_type in _LOOPS:
                 raise BadModel(f"{node.op_type} runs as long as its data says; a CNN has no such operator", where=where)
 
@@ -128,6 +186,7 @@ def _input_shape(source: ValueInfoProto, given: tuple[int, ...] | None) -> tuple
     if not source.type.tensor_type.HasField("shape"):
         if given is None:
             raise _needs_shape("has no shape", where)
+        check_input_shape(given)
         return given, None
     dims = source.type.tensor_type.shape.dim
     if len(dims) < 2:
@@ -150,8 +209,8 @@ def _input_shape(source: ValueInfoProto, given: tuple[int, ...] | None) -> tuple
     return given, batch
 
 
-def _needs_shape(what: str, where: str) -> UsageError:
-    return UsageError(
+def _needs_shape(what: str, where: str) -> BadModel:
+    return BadModel(
         f"{what}, so the size of an input is unknown",
         where=where,
         fix="Say it, for example --input-shape 3,224,224 for colour images of 224 x 224",

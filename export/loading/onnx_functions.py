@@ -7,52 +7,73 @@ from collections.abc import Iterable, Iterator
 from onnx import GraphProto, ModelProto, NodeProto, inliner
 
 from edgeguard.errors import BadModel, UnsafeFile
+from edgeguard.export.loading.files import MAX_BYTES
+from edgeguard.export.loading.shapes import MAX_NODES
 from edgeguard.runtimes.ort_session import first_line
 
-__all__ = ["inline_functions"]
+__all__ = ["check_functions", "inline_functions"]
 
-_MAX_NODES = 200_000
 Key = tuple[str, str, str]
+Size = tuple[int, int]
+
+
+def check_functions(model: ModelProto) -> None:
+    """Refuse functions that expand without end or measure, before anything expands them.
+
+    :raises UnsafeFile: a function calls itself, directly or through others, or they expand beyond all measure.
+    """
+    bodies = {(each.domain, each.name, each.overload): list(each.node) for each in model.functions}
+    sizes: dict[Key, Size] = {}
+    for key in bodies:
+        _measure(key, bodies, sizes)
+    nodes, size = _total(model.graph.node, sizes)
+    if nodes > MAX_NODES or size > MAX_BYTES:
+        raise UnsafeFile(
+            f"its functions expand to {nodes:,} nodes of {size:,} bytes; the limits are {MAX_NODES:,} and {MAX_BYTES:,}"
+        )
 
 
 def inline_functions(model: ModelProto) -> ModelProto:
-    """The model without local functions.
+    """The model without local functions, which :func:`check_functions` has checked.
 
-    :raises UnsafeFile: a function calls itself, directly or through others, or they expand beyond all measure.
     :raises BadModel: they cannot be expanded.
     """
     if not model.functions:
         return model
-    bodies = {(each.domain, each.name, each.overload): list(each.node) for each in model.functions}
-    sizes: dict[Key, int] = {}
-    for key in bodies:
-        _measure(key, bodies, sizes)
-    total = sum(sizes.get(_key(node), 1) for node in _nodes(model.graph.node))
-    if total > _MAX_NODES:
-        raise UnsafeFile(f"its functions expand to {total:,} nodes; the limit is {_MAX_NODES:,}")
     try:
         return inliner.inline_local_functions(model)
     except Exception as error:  # the inliner raises RuntimeError for every reason
         raise BadModel(f"its functions cannot be expanded: {first_line(error)}") from None
 
 
-def _measure(start: Key, bodies: dict[Key, list[NodeProto]], sizes: dict[Key, int]) -> None:
-    """Number of nodes that a function expands to, depth first without recursion of our own."""
-    path: list[Key] = [start]
+def _measure(start: Key, bodies: dict[Key, list[NodeProto]], sizes: dict[Key, Size]) -> None:
+    """Nodes and bytes that a function expands to, depth first without recursion of our own."""
+    path = [(start, _calls(start, bodies))]
+    entered = {start}
     while path:
-        key = path[-1]
-        if key in sizes:
+        key, calls = path[-1]
+        called = next((call for call in calls if call not in sizes), None)
+        if called is None:
+            sizes[key] = _total(bodies[key], sizes)
+            entered.discard(key)
             path.pop()
-            continue
-        calls = [called for node in _nodes(bodies[key]) if (called := _key(node)) in bodies]
-        waiting = [called for called in calls if called not in sizes]
-        if any(called in path for called in waiting):
-            raise UnsafeFile(f"its function {key[1]!r} calls itself, directly or through others")
-        if waiting:
-            path.append(waiting[0])
+        elif called in entered:
+            raise UnsafeFile(f"its function {called[1]!r} calls itself, directly or through others")
         else:
-            sizes[key] = sum(sizes.get(_key(node), 1) for node in _nodes(bodies[key]))
-            path.pop()
+            entered.add(called)
+            path.append((called, _calls(called, bodies)))
+
+
+def _calls(key: Key, bodies: dict[Key, list[NodeProto]]) -> Iterator[Key]:
+    return (called for node in _nodes(bodies[key]) if (called := _key(node)) in bodies)
+
+
+def _total(nodes: Iterable[NodeProto], sizes: dict[Key, Size]) -> Size:
+    """Of nodes and what hangs in them, calls at the size of what they expand to."""
+    found = list(nodes)
+    parts = [sizes.get(_key(node), (1, 0)) for node in _nodes(found)]
+    own = sum(node.ByteSize() for node in found)
+    return sum(count for count, _ in parts), own + sum(size for _, size in parts)
 
 
 def _key(node: NodeProto) -> Key:

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, helper, numpy_helper
 
 from edgeguard.errors import BadModel, UnsafeFile
+from edgeguard.export.loading.files import MAX_BYTES
 from edgeguard.export.loading.shapes import MAX_ELEMENTS
 
 __all__ = ["check_constants", "graphs_of", "load_external_data"]
@@ -21,6 +22,7 @@ __all__ = ["check_constants", "graphs_of", "load_external_data"]
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
 _MEMORY = "_ORT_MEM_ADDR_"
 _NEST = 64
+_LONGEST = 1000
 
 
 def graphs_of(model: ModelProto) -> Iterator[GraphProto]:
@@ -37,16 +39,21 @@ def graphs_of(model: ModelProto) -> Iterator[GraphProto]:
         waiting.extend((inner, depth + 1) for node in graph.node for inner in _subgraphs(node))
 
 
-def load_external_data(model: ModelProto, path: Path) -> None:
+def load_external_data(model: ModelProto, path: Path) -> int:
     """Bring external data into the model, in place, from plain files beside it and nowhere else.
 
-    :raises UnsafeFile: a tensor's data lies elsewhere, behind a link, in memory, or outside the file's bounds.
+    :returns: how many bytes it is.
+    :raises UnsafeFile: a tensor's data lies elsewhere, behind a link, in memory, or outside the file's bounds; or all
+        together it is too much.
     """
+    total = 0
     for tensor in _tensors(model):
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-            tensor.raw_data = _read_external(tensor, path)
+            tensor.raw_data = _read_external(tensor, path, MAX_BYTES - total)
+            total += len(tensor.raw_data)
             tensor.ClearField("data_location")
             tensor.ClearField("external_data")
+    return total
 
 
 def check_constants(model: ModelProto) -> None:
@@ -54,6 +61,12 @@ def check_constants(model: ModelProto) -> None:
 
     :raises BadModel: a tensor has impossible or absurd dimensions, other data than they say, or holds NaN or infinity.
     """
+    for sparse in _sparse_tensors(model):
+        if any(dim < 0 for dim in sparse.dims) or math.prod(sparse.dims) > MAX_ELEMENTS:
+            raise BadModel(
+                f"has dimensions {list(sparse.dims)}; the limit is {MAX_ELEMENTS:,} elements",
+                where=f"sparse tensor {sparse.values.name!r}",
+            )
     for tensor in _tensors(model):
         where = f"tensor {tensor.name!r}"
         if any(dim < 0 for dim in tensor.dims):
@@ -90,6 +103,15 @@ def _tensors(model: ModelProto) -> Iterator[TensorProto]:
             yield from _attribute_tensors(node)
 
 
+def _sparse_tensors(model: ModelProto) -> Iterator[SparseTensorProto]:
+    for graph in graphs_of(model):
+        yield from graph.sparse_initializer
+        for node in graph.node:
+            for attribute in node.attribute:
+                yield from ([attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else [])
+                yield from attribute.sparse_tensors
+
+
 def _attribute_tensors(node: NodeProto) -> Iterator[TensorProto]:
     for attribute in node.attribute:
         if attribute.HasField("t"):
@@ -97,6 +119,8 @@ def _attribute_tensors(node: NodeProto) -> Iterator[TensorProto]:
         yield from attribute.tensors
         if attribute.HasField("sparse_tensor"):
             yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
+        for sparse in attribute.sparse_tensors:
+            yield from (sparse.values, sparse.indices)
 
 
 def _subgraphs(node: NodeProto) -> Iterator[GraphProto]:
@@ -106,7 +130,7 @@ def _subgraphs(node: NodeProto) -> Iterator[GraphProto]:
         yield from attribute.graphs
 
 
-def _read_external(tensor: TensorProto, path: Path) -> bytes:
+def _read_external(tensor: TensorProto, path: Path, most: int) -> bytes:
     where = f"{path}: tensor {tensor.name!r}"
     facts = {entry.key: entry.value for entry in tensor.external_data}
     location = facts.get("location", "")
@@ -117,7 +141,7 @@ def _read_external(tensor: TensorProto, path: Path) -> bytes:
         offset = int(facts.get("offset") or 0)
         length = int(facts["length"]) if facts.get("length") else None
     except ValueError:
-        raise UnsafeFile(f"offset or length of its external data is no number: {facts}", where=where) from None
+        raise UnsafeFile("offset or length of its external data is no number", where=where) from None
     size = file.stat().st_size
     length = size - offset if length is None else length
     if offset < 0 or length < 0 or offset + length > size:
@@ -129,9 +153,14 @@ def _read_external(tensor: TensorProto, path: Path) -> bytes:
     wanted = math.prod(tensor.dims) * _item_size(tensor, where)
     if length < wanted:
         raise BadModel(f"its external data has {length} bytes, its dimensions need {wanted}", where=where)
-    with file.open("rb") as stream:
-        stream.seek(offset)
-        return stream.read(wanted)
+    if wanted > most:
+        raise UnsafeFile(f"its external data is more than {MAX_BYTES:,} bytes in all", where=where)
+    try:
+        with file.open("rb") as stream:
+            stream.seek(offset)
+            return stream.read(wanted)
+    except OSError as error:
+        raise BadModel(f"its external data cannot be read: {error.strerror}", where=where) from None
 
 
 def _item_size(tensor: TensorProto, where: str) -> int:
@@ -144,6 +173,8 @@ def _item_size(tensor: TensorProto, where: str) -> int:
 def _beside(location: str, directory: Path, where: str) -> Path:
     """The plain file that ``location`` names below the model's directory."""
     parts = PurePosixPath(location).parts
+    if len(location) > _LONGEST:
+        raise UnsafeFile(f"the path of its external data has {len(location):,} characters", where=where)
     if not parts or location.startswith("/") or "\\" in location or ".." in parts or "\0" in location:
         raise UnsafeFile(
             f"its external data is at {location!r}, outside the model's directory",
@@ -151,11 +182,11 @@ def _beside(location: str, directory: Path, where: str) -> Path:
             fix="Save the model with its data beside it, or inside it",
         )
     file = directory
-    for part in parts:
-        file = file / part
-        if file.is_symlink():
-            raise UnsafeFile(f"its external data is behind a symbolic link ({file.name})", where=where)
     try:
+        for part in parts:
+            file = file / part
+            if file.is_symlink():
+                raise UnsafeFile(f"its external data is behind a symbolic link ({file.name})", where=where)
         facts = file.stat()
     except OSError as error:
         raise BadModel(f"its external data {location!r} cannot be read: {error.strerror}", where=where) from None

@@ -110,7 +110,10 @@ def _from_state_dict(content: Any, request: LoadRequest) -> torch.nn.Module:
             where=where,
             fix="Are the --arch-arg values right?",
         )
-    network.load_state_dict(state)
+    try:
+        network.load_state_dict(state)
+    except Exception as error:  # sparse, quantized or empty tensors cannot be copied into parameters
+        raise BadModel(f"its tensors cannot be loaded: {first_line(error)}", where=where) from None
     return network
 
 

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 from edgeguard.errors import BadModel
 
-__all__ = ["MAX_ELEMENTS", "check_input_shape"]
+__all__ = ["MAX_ELEMENTS", "MAX_NODES", "check_input_shape"]
 
 # 2^28 float32 values are 1 GiB, twice the memory of a Zero 2 W.
 MAX_ELEMENTS = 2**28
+# The deepest networks that anybody has put on a Pi have a tenth of it.
+MAX_NODES = 20_000
 
 
 def check_input_shape(shape: Sequence[int]) -> None:

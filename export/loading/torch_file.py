@@ -10,6 +10,7 @@ from edgeguard.export.loading.archive import archive_kind
 from edgeguard.export.loading.base import Kind, LoadedModel, LoadRequest
 from edgeguard.export.loading.exported_program import load_exported_program
 from edgeguard.export.loading.pickled import load_pickle
+from edgeguard.export.loading.script_code import check_script
 from edgeguard.export.loading.shapes import check_input_shape
 from edgeguard.export.loading.to_onnx import module_to_onnx, program_to_onnx, script_to_onnx
 from edgeguard.runtimes.ort_session import first_line
@@ -51,6 +52,8 @@ def check_finite(module: torch.nn.Module) -> None:
 
 
 def _torchscript(request: LoadRequest) -> torch.jit.ScriptModule:
+    if not request.trust_pickle:
+        check_script(request.path)
     try:
         script: torch.jit.ScriptModule = torch.jit.load(str(request.path), map_location="cpu")
     except Exception as error:  # torch raises whatever the damaged part makes it raise

@@ -53,7 +53,7 @@ def test_an_exported_program_says_it_itself(files: Path) -> None:
 
 def test_an_onnx_file_with_free_height_and_width(tmp_path: Path) -> None:
     path = pooled(tmp_path / "model.onnx", ["n", 3, "h", "w"])
-    with pytest.raises(UsageError, match=r"has shape \[3, '\?', '\?'\].*--input-shape 3,224,224"):
+    with pytest.raises(BadModel, match=r"has shape \[3, '\?', '\?'\].*--input-shape 3,224,224"):
         load_model(LoadRequest(path))
     found = load_model(LoadRequest(path, input_shape=(3, 8, 8)))
     assert (found.input_shape, found.batch) == ((3, 8, 8), None)

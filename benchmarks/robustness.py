@@ -1,0 +1,322 @@
+"""Every ONNX file of the reference set's robustness zip through a full export: accepted and defended, or refused cleanly.
+
+The files are real ones from public repositories: classifiers, single operators, broken files. Each is exported with a
+defense by a warm worker process, as float and, if that is accepted, in int8 with eight random inputs as calibration. A
+worker that crashes or hangs is replaced, and the file counts as failed.
+
+    .venv/bin/python benchmarks/robustness.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import datetime
+import multiprocessing
+import os
+import platform
+import re
+import tempfile
+import time
+import traceback
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import version
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import numpy as np
+
+from edgeguard.calibration.observers import DEFAULT_OBSERVER
+from edgeguard.cli.preprocessing import Chosen
+from edgeguard.errors import EdgeguardError
+from edgeguard.export.loading import LoadRequest
+from edgeguard.export.pipeline import export
+from edgeguard.export.request import CalibrationChoice, DefenseChoice, ExportRequest, QuantizationChoice
+from edgeguard.manifest import Manifest
+from edgeguard.targets import DEFAULT_TARGET, find_target
+
+ROOT = Path(__file__).resolve().parents[1]
+ARCHIVE = Path("robustness", "real_models.zip")
+RESULTS = Path(__file__).parent / "results"
+LIMIT = 20.0
+_IMAGES = 8
+
+# What a refusal says, and the short name of the rule behind it. The first that is found counts.
+RULES = (
+    ("git-lfs pointer", "lfs-pointer"),
+    ("quantized already", "quantized-already"),
+    ("custom operator", "custom-operator"),
+    ("does not exist in operator set", "unknown-operator"),
+    ("is invalid", "checker"),
+    ("as long as its data says", "loop"),
+    ("need a newer operator set", "opset-too-new"),
+    ("cannot be converted to", "opset-too-old"),
+    ("a classifier takes one", "several-inputs"),
+    ("a classifier has one", "several-outputs"),
+    ("starts from float32", "input-not-float"),
+    ("a batch of inputs has at least two", "input-without-batch"),
+    ("the size of an input is unknown", "input-shape-unknown"),
+    ("is no tensor", "not-a-tensor"),
+    ("not float: labels", "output-not-float"),
+    (r"a classifier returns \[batch, classes\]", "no-class-axis"),
+    (r"has \d+ class\b", "one-class"),
+    ("its shape cannot be inferred|number of classes is unknown", "output-shape-unknown"),
+    ("no network to defend", "no-network"),
+    (r"runs over an axis of", "softmax-axis"),
+    ("shapes contradict", "shapes-contradict"),
+    ("ONNX Runtime refuses", "runtime-refuses"),
+    ("ONNX Runtime fails", "runtime-fails"),
+    ("the network returns", "batch-not-first"),
+    ("answers with NaN or infinity", "answers-not-finite"),
+    ("a dimension below 1", "dimension-below-1"),
+    ("to quantize", "nothing-to-quantize"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One export."""
+
+    model: Path
+    output: Path
+    calibration: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one export.
+
+    :param verdict: ``accepted``, ``rejected``, or ``failed``: a traceback, a crash or a hang.
+    :param code: the exit code that the command line gives.
+    :param rule: short name of the rule that refused it.
+    :param classes: number of classes, of an accepted one.
+    """
+
+    verdict: str
+    code: int
+    rule: str
+    message: str
+    classes: int
+    input_shape: tuple[int, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table; ``int8`` is empty where the float export was refused already."""
+
+    file: str
+    bytes: int
+    verdict: str
+    code: int
+    rule: str
+    classes: int
+    seconds: float
+    int8: str
+    int8_seconds: float
+    message: str
+
+
+class Worker:
+    """A process that exports one file after the other, replaced when it dies or takes too long."""
+
+    def __init__(self, limit: float = LIMIT) -> None:
+        self._limit = limit
+        self._context = multiprocessing.get_context("spawn")
+        self._start()
+
+    def run(self, job: Job) -> Outcome:
+        """The outcome of one export."""
+        began = time.monotonic()
+        self._pipe.send(job)
+        try:
+            if self._pipe.poll(self._limit):
+                outcome: Outcome = self._pipe.recv()
+                return outcome
+            what = f"took longer than {self._limit:.0f} s"
+        except (EOFError, ConnectionResetError):
+            self._process.join()
+            what = f"killed the process (exit code {self._process.exitcode})"
+        self.stop()
+        self._start()
+        return Outcome("failed", 1, "", what, 0, (), time.monotonic() - began)
+
+    def stop(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.join()
+        self._pipe.close()
+
+    def _start(self) -> None:
+        self._pipe, child = self._context.Pipe()
+        self._process: BaseProcess = self._context.Process(target=_serve, args=(child,), daemon=True)
+        self._process.start()
+        child.close()
+        self._pipe.recv()
+
+
+class _Silent:
+    def step(self, text: str) -> None:
+        """Nobody listens."""
+
+    warn = step
+
+    def progress(self, done: int, total: int) -> None:
+        """Nobody watches."""
+
+
+def onnx_files(archive: Path, folder: Path) -> list[Path]:
+    """Unpack the archive; its ``.onnx`` files, by name."""
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(folder)
+    return sorted(path for path in folder.rglob("*.onnx") if path.is_file())
+
+
+def examine(files: Iterable[Path], root: Path, scratch: Path, *, int8: bool) -> Iterator[Row]:
+    """Export each of ``files``, which lie below ``root``."""
+    worker = Worker()
+    try:
+        for index, path in enumerate(files):
+            exact = worker.run(Job(path, scratch / f"{index}.edgeguard"))
+            quantized = None
+            if int8 and exact.verdict == "accepted":
+                calibration = scratch / f"{index}.npz"
+                inputs = np.random.default_rng(0).random((_IMAGES, *exact.input_shape), np.float32)
+                np.savez(calibration, x=inputs)
+                quantized = worker.run(Job(path, scratch / f"{index}-int8.edgeguard", calibration))
+            yield _row(path, root, exact, quantized)
+    finally:
+        worker.stop()
+
+
+def read_table(path: Path) -> dict[str, Row]:
+    """The committed table, by file."""
+    kinds = {field.name: {"int": int, "float": float}.get(str(field.type), str) for field in fields(Row)}
+    with path.open(newline="") as stream:
+        rows = [Row(**{name: kinds[name](text) for name, text in line.items()}) for line in csv.DictReader(stream)]
+    return {row.file: row for row in rows}
+
+
+def _serve(pipe: Connection) -> None:
+    pipe.send("ready")
+    while True:
+        try:
+            job: Job = pipe.recv()
+        except EOFError:
+            return
+        began = time.monotonic()
+        try:
+            manifest = export(_request(job), _Silent())
+            verdict, code, message = "accepted", 0, ""
+            classes, shape = _checked(manifest), manifest.model.input_shape
+        except EdgeguardError as error:
+            verdict, code, message, classes, shape = "rejected", error.exit_code, str(error), 0, ()
+        except Exception:
+            verdict, code, message, classes, shape = "failed", 1, traceback.format_exc(), 0, ()
+        pipe.send(
+            Outcome(
+                verdict, code, _rule(message), message.replace(str(job.model), job.model.name), classes, shape,
+                time.monotonic() - began,
+            )
+        )  # fmt: skip
+
+
+def _request(job: Job) -> ExportRequest:
+    return ExportRequest(
+        load=LoadRequest(job.model),
+        output=job.output,
+        target=find_target(DEFAULT_TARGET),
+        preprocess=Chosen(None, None, None, "nchw", None, None, None, None, _Silent().warn),
+        calibration=CalibrationChoice(job.calibration, DEFAULT_OBSERVER),
+        quantization=None if job.calibration is None else QuantizationChoice(),
+        defense=DefenseChoice(),
+    )
+
+
+def _checked(manifest: Manifest) -> int:
+    assert manifest.defense is not None
+    assert manifest.model.head.kind == "posterior"
+    return manifest.model.head.classes
+
+
+def _rule(message: str) -> str:
+    if not message:
+        return ""
+    return next((rule for pattern, rule in RULES if re.search(pattern, message)), "other")
+
+
+def _row(path: Path, root: Path, exact: Outcome, quantized: Outcome | None) -> Row:
+    int8 = "" if quantized is None else quantized.rule if quantized.verdict == "rejected" else quantized.verdict
+    return Row(
+        file=str(path.relative_to(root)),
+        bytes=path.stat().st_size,
+        verdict=exact.verdict,
+        code=exact.code,
+        rule=exact.rule,
+        classes=exact.classes,
+        seconds=round(exact.seconds, 2),
+        int8=int8,
+        int8_seconds=0.0 if quantized is None else round(quantized.seconds, 2),
+        message=exact.message if quantized is None or not quantized.message else f"int8: {quantized.message}",
+    )
+
+
+def main() -> None:
+    """Run everything and write both tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="files whose path holds this text; nothing is written then")
+    chosen = parser.parse_args().only
+    reference = Path(os.environ.get("EDGEGUARD_REFERENCE", ROOT.parent / "shared" / "reference"))
+    with tempfile.TemporaryDirectory() as name:
+        unpacked, scratch = Path(name, "files"), Path(name, "out")
+        scratch.mkdir()
+        files = [path for path in onnx_files(reference / ARCHIVE, unpacked) if chosen in str(path)]
+        rows = []
+        for row in examine(files, unpacked, scratch, int8=True):
+            print(f"{row.verdict:9} {row.seconds:6.2f} s  {row.int8:10} {row.file}  {row.rule}", flush=True)
+            if row.verdict == "failed" or row.rule == "other" or row.int8 in ("failed", "other"):
+                print(row.message)
+            rows.append(row)
+    if not chosen:
+        _write(rows)
+
+
+def _write(rows: list[Row]) -> None:
+    with (RESULTS / "robustness.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, [field.name for field in fields(Row)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+    (RESULTS / "robustness.md").write_text(_markdown(rows))
+
+
+def _markdown(rows: list[Row]) -> str:
+    count = {verdict: sum(row.verdict == verdict for row in rows) for verdict in ("accepted", "rejected", "failed")}
+    versions = ", ".join(f"{name} {version(name)}" for name in ("onnx", "onnxruntime", "numpy"))
+    slowest = max(max(row.seconds, row.int8_seconds) for row in rows)
+    lines = [
+        "# Real ONNX files through a full export",
+        "",
+        f"`.venv/bin/python benchmarks/robustness.py`, {datetime.date.today()}, {platform.machine()}, "
+        f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, {versions}.",
+        "",
+        f"{len(rows)} files of `robustness/real_models.zip`: {count['accepted']} accepted and defended, "
+        f"{count['rejected']} rejected with a reason, {count['failed']} failed (traceback, crash or more than "
+        f"{LIMIT:.0f} s). Slowest export: {slowest:.1f} s in a warm worker. `int8`: the same with `--int8` and "
+        f"{_IMAGES} random inputs as calibration. Messages: `robustness.csv`.",
+        "",
+        "| file | float | int8 | exit code | rule | classes | seconds |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        classes = row.classes or ""
+        lines.append(
+            f"| {row.file} | {row.verdict} | {row.int8} | {row.code} | {row.rule} | {classes} | {row.seconds:.2f} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    main()
