@@ -17,14 +17,18 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from edgeguard.errors import OutputExists, UsageError
 
-__all__ = ["check_free", "staged_directory", "write_file"]
+__all__ = ["check_free", "scratch_directory", "staged_directory", "write_file"]
 
 _LOCK = ".lock"
+_SCRATCH = "edgeguard-scratch-"
+# Between being made and being locked a scratch directory is nobody's; not for long.
+_UNLOCKED_SECONDS = 3600
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
@@ -89,6 +93,42 @@ def write_file(path: Path, data: bytes) -> None:
                     os.unlink(name)
                 raise
         _sync(path.parent)
+
+
+@contextlib.contextmanager
+def scratch_directory() -> Iterator[Path]:
+    """A directory among the system's temporary ones, removed at the end; what dead processes left there goes first."""
+    parent = Path(tempfile.gettempdir())
+    _remove_stale_scratch(parent)
+    scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=parent))
+    # Locked before it has its name: unlike beside an artifact, everybody writes here and nobody may lock the parent.
+    lock = os.open(scratch / f"{_LOCK}-new", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        os.rename(scratch / f"{_LOCK}-new", scratch / _LOCK)
+        content = scratch / "content"
+        content.mkdir()
+        yield content
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        os.close(lock)
+
+
+def _remove_stale_scratch(parent: Path) -> None:
+    for entry in os.scandir(parent):
+        if not entry.name.startswith(_SCRATCH):
+            continue
+        try:
+            facts = entry.stat(follow_symlinks=False)
+            if not entry.is_dir(follow_symlinks=False) or facts.st_uid != os.getuid():
+                continue
+            if not os.path.lexists(Path(entry.path, _LOCK)):
+                if time.time() - facts.st_mtime > _UNLOCKED_SECONDS:
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                continue
+        except OSError:
+            continue
+        _remove_if_stale(Path(entry.path))
 
 
 def _sync_tree(directory: Path) -> None:

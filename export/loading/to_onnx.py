@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -17,6 +15,7 @@ from onnx import ModelProto
 
 from edgeguard.errors import BadModel, EdgeguardError, GuardFailed
 from edgeguard.runtimes.ort_session import first_line, open_session, run_session
+from edgeguard.staging import scratch_directory
 
 __all__ = ["INPUT", "OUTPUT", "module_to_onnx", "program_to_onnx", "script_to_onnx"]
 
@@ -124,8 +123,8 @@ def _dynamo(
 
 
 def _script(module: torch.jit.ScriptModule, sample: torch.Tensor, axes: dict[str, dict[int, str]] | None) -> ModelProto:
-    with tempfile.TemporaryDirectory(prefix="edgeguard-") as scratch:
-        path = Path(scratch, "model.onnx")
+    with scratch_directory() as scratch:
+        path = scratch / "model.onnx"
         torch.onnx.export(
             module, (sample,), str(path), dynamo=False, dynamic_axes=axes, input_names=[INPUT], output_names=[OUTPUT]
         )

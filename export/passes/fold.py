@@ -6,9 +6,7 @@ stay within standard operators, fold it.
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import onnx
@@ -16,6 +14,7 @@ from onnx import ModelProto
 
 from edgeguard.errors import BadModel, GuardFailed
 from edgeguard.runtimes.ort_session import first_line
+from edgeguard.staging import scratch_directory
 
 __all__ = ["Fold", "optimized"]
 
@@ -58,8 +57,8 @@ def optimized(model: ModelProto, *, extended: bool) -> ModelProto:
     """
     import onnxruntime as ort
 
-    with tempfile.TemporaryDirectory(prefix="edgeguard-") as scratch:
-        path = Path(scratch, "optimized.onnx")
+    with scratch_directory() as scratch:
+        path = scratch / "optimized.onnx"
         options = ort.SessionOptions()
         options.optimized_model_filepath = str(path)
         options.log_severity_level = 4
