@@ -95,10 +95,9 @@ def _block(
     optimizer = torch.optim.Adam([free], lr=_LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _STEPS)
     for step in range(_STEPS):
-        optimizer.zero_grad()
         inputs = free.clamp(-1, 1) * spread + middle
-        loss = _distance(watch(inputs))
-        loss.backward()
+        # Not backward(): it would work out, and leave in the network, a gradient for every weight.
+        (free.grad,) = torch.autograd.grad(_distance(watch(inputs)), free)
         optimizer.step()
         schedule.step()
         with torch.no_grad():

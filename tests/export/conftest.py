@@ -11,6 +11,9 @@ import torch
 from edgeguard.export.loading import LoadedModel, LoadRequest, load_model
 from tests.networks import SHAPE, FixedBatch, Tiny, inputs, trained_tiny
 
+# Networks this small gain nothing from threads, and lose tenfold where other processes hold the cores.
+torch.set_num_threads(1)
+
 
 @pytest.fixture(scope="session")
 def network() -> Tiny:
