@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from edgeguard.errors import GuardFailed
 from edgeguard.export.passes.fold import optimized
@@ -14,7 +14,7 @@ from edgeguard.runtimes.ort_session import open_session
 __all__ = ["check_really_int8", "integer_mac_share"]
 
 _INTEGER = frozenset({"QLinearConv", "ConvInteger", "QGemm", "QLinearMatMul", "MatMulInteger", "MatMulIntegerToFloat"})
-_FLOAT = frozenset({"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul"})
+_FLOAT = frozenset({"Conv", "FusedConv", "ConvTranspose", "Gemm", "FusedGemm", "MatMul", "FusedMatMul"})
 _INTEGER_TYPES = (TensorProto.INT8, TensorProto.UINT8)
 # What stands between a constant and the node that it weighs.
 _WRAPPERS = frozenset({"DequantizeLinear", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Cast"})
@@ -65,14 +65,17 @@ def integer_mac_share(model: ModelProto) -> float:
         if weight in dims:
             output = shapes[node.output[0]]
             macs[node.op_type in _INTEGER] += (
-                math.prod(output) * math.prod(dims[weight]) / _outputs_of(node, dims[weight], output)
+                math.prod(output) * math.prod(dims[weight]) / _per_weight(node, dims[weight], output)
             )
     total = macs[True] + macs[False]
     return macs[True] / total if total else 0.0
 
 
-def _outputs_of(node: NodeProto, weight: tuple[int, ...], output: tuple[int, ...]) -> int:
-    """How many output channels the weights produce."""
+def _per_weight(node: NodeProto, weight: tuple[int, ...], output: tuple[int, ...]) -> int:
+    """How many outputs each weight does not serve: one per channel, and per position where a stride spreads them."""
+    if node.op_type == "ConvTranspose":
+        attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+        return int(weight[1] * attributes.get("group", 1) * math.prod(attributes.get("strides", (1,))))
     return weight[0] if "Conv" in node.op_type else output[-1]
 
 

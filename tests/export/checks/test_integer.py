@@ -74,6 +74,27 @@ def test_groups_and_batches_are_counted_once() -> None:
         assert integer_mac_share(kept) == pytest.approx(1 - deep / (first + deep + dense))
 
 
+def test_a_transposed_convolution_counts_as_float() -> None:
+    """There is no integer kernel for it. With stride 2 and a 2 x 2 kernel each output uses one weight per channel."""
+    rng = np.random.default_rng(0)
+    held = {
+        "w1": rng.normal(0, 0.3, (6, 3, 3, 3)).astype(np.float32),
+        "up": rng.normal(0, 0.3, (6, 4, 2, 2)).astype(np.float32),
+        "dense": rng.normal(0, 0.1, (576, 10)).astype(np.float32),
+    }
+    nodes = [
+        node("Conv", ["x", "w1"], "a"),
+        node("ConvTranspose", ["a", "up"], "b", strides=[2, 2]),
+        node("Flatten", ["b"], "f"),
+        node("MatMul", ["f", "dense"], "logits"),
+    ]
+    model = build(nodes, held)
+    kept = Quantize(find_target("arm64"), measured_ranges(model, random_inputs(32))).run(model)
+    # 8 x 8 inputs: the convolution leaves 6 x 6, the transposed one makes 12 x 12 of them.
+    first, up, dense = 6 * 36 * 27, 4 * 144 * 6, 576 * 10
+    assert integer_mac_share(kept) == pytest.approx(1 - up / (first + up + dense))
+
+
 def with_float_weights(model: ModelProto) -> ModelProto:
     """As a broken converter leaves it: activations pass through int8, the weights are the float ones."""
     held = {each.name: each for each in model.graph.initializer}
