@@ -1,4 +1,4 @@
-"""Every ONNX file of the reference set's robustness zip through a full export: accepted and defended, or refused cleanly.
+"""Every ONNX file of the reference set's robustness zip through a full export: accepted and defended, or refused.
 
 The files are real ones from public repositories: classifiers, single operators, broken files. Each is exported with a
 defense by a warm worker process, as float and, if that is accepted, in int8 with eight random inputs as calibration. A

@@ -18,7 +18,7 @@ from edgeguard.export.inference import inferred
 from edgeguard.export.loading.base import LoadedModel, LoadRequest
 from edgeguard.export.loading.onnx_functions import check_functions, inline_functions
 from edgeguard.export.loading.onnx_probe import probe_onnx
-from edgeguard.export.loading.onnx_tensors import check_constants, graphs_of, load_external_data
+from edgeguard.export.loading.onnx_tensors import check_constants, graphs_of, load_external_data, nodes_of
 from edgeguard.export.loading.onnx_text import check_text
 from edgeguard.export.loading.shapes import MAX_ELEMENTS, MAX_NODES, check_input_shape
 from edgeguard.runtimes.ort_session import first_line
@@ -110,7 +110,7 @@ def _parse(path: Path) -> ModelProto:
 
 
 def _check_count(model: ModelProto) -> None:
-    count = sum(len(graph.node) for graph in graphs_of(model)) + sum(len(each.node) for each in model.functions)
+    count = sum(1 for _ in nodes_of(model))
     if count > MAX_NODES:
         raise UnsafeFile(f"has {count:,} nodes; the limit is {MAX_NODES:,}")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -17,7 +17,7 @@ from edgeguard.errors import BadModel, UnsafeFile
 from edgeguard.export.loading.files import MAX_BYTES
 from edgeguard.export.loading.shapes import MAX_ELEMENTS
 
-__all__ = ["check_constants", "graphs_of", "load_external_data"]
+__all__ = ["check_constants", "graphs_of", "load_external_data", "nodes_of"]
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
 _MEMORY = "_ORT_MEM_ADDR_"
@@ -30,13 +30,21 @@ def graphs_of(model: ModelProto) -> Iterator[GraphProto]:
 
     :raises UnsafeFile: they nest beyond all measure.
     """
-    waiting = [(model.graph, 0)]
-    while waiting:
-        graph, depth = waiting.pop()
-        if depth > _NEST:
-            raise UnsafeFile(f"its subgraphs nest deeper than {_NEST}")
-        yield graph
-        waiting.extend((inner, depth + 1) for node in graph.node for inner in _subgraphs(node))
+    yield model.graph
+    yield from _subgraphs(model.graph.node)
+
+
+def nodes_of(model: ModelProto) -> Iterator[NodeProto]:
+    """Every node, those of functions and of all subgraphs too.
+
+    :raises UnsafeFile: they nest beyond all measure.
+    """
+    for graph in graphs_of(model):
+        yield from graph.node
+    for function in model.functions:
+        yield from function.node
+        for graph in _subgraphs(function.node):
+            yield from graph.node
 
 
 def load_external_data(model: ModelProto, path: Path) -> int:
@@ -92,42 +100,43 @@ def _is_weight(tensor: TensorProto) -> bool:
 
 
 def _tensors(model: ModelProto) -> Iterator[TensorProto]:
-    for graph in graphs_of(model):
+    for graph in _all_graphs(model):
         yield from graph.initializer
-        for sparse in graph.sparse_initializer:
-            yield from (sparse.values, sparse.indices)
-        for node in graph.node:
-            yield from _attribute_tensors(node)
-    for function in model.functions:
-        for node in function.node:
-            yield from _attribute_tensors(node)
+    for sparse in _sparse_tensors(model):
+        yield from (sparse.values, sparse.indices)
+    for node in nodes_of(model):
+        for attribute in node.attribute:
+            yield from [attribute.t] if attribute.HasField("t") else []
+            yield from attribute.tensors
 
 
 def _sparse_tensors(model: ModelProto) -> Iterator[SparseTensorProto]:
-    for graph in graphs_of(model):
+    for graph in _all_graphs(model):
         yield from graph.sparse_initializer
-        for node in graph.node:
+    for node in nodes_of(model):
+        for attribute in node.attribute:
+            yield from [attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else []
+            yield from attribute.sparse_tensors
+
+
+def _all_graphs(model: ModelProto) -> Iterator[GraphProto]:
+    yield from graphs_of(model)
+    for function in model.functions:
+        yield from _subgraphs(function.node)
+
+
+def _subgraphs(nodes: Iterable[NodeProto]) -> Iterator[GraphProto]:
+    """All graphs below nodes, however deep."""
+    waiting = [(nodes, 0)]
+    while waiting:
+        found, depth = waiting.pop()
+        if depth > _NEST:
+            raise UnsafeFile(f"its subgraphs nest deeper than {_NEST}")
+        for node in found:
             for attribute in node.attribute:
-                yield from ([attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else [])
-                yield from attribute.sparse_tensors
-
-
-def _attribute_tensors(node: NodeProto) -> Iterator[TensorProto]:
-    for attribute in node.attribute:
-        if attribute.HasField("t"):
-            yield attribute.t
-        yield from attribute.tensors
-        if attribute.HasField("sparse_tensor"):
-            yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
-        for sparse in attribute.sparse_tensors:
-            yield from (sparse.values, sparse.indices)
-
-
-def _subgraphs(node: NodeProto) -> Iterator[GraphProto]:
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield attribute.g
-        yield from attribute.graphs
+                for graph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                    yield graph
+                    waiting.append((graph.node, depth + 1))
 
 
 def _read_external(tensor: TensorProto, path: Path, most: int) -> bytes:

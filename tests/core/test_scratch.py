@@ -24,7 +24,8 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def killed_holder() -> None:
     """A process that dies inside the block."""
-    code = "import os, edgeguard.staging as s\nwith s.scratch_directory() as d: (d / 'big').touch(); os.kill(os.getpid(), 9)"
+    body = "(d / 'big').touch(); os.kill(os.getpid(), 9)"
+    code = f"import os, edgeguard.staging as s\nwith s.scratch_directory() as d: {body}"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
 
 
