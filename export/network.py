@@ -22,6 +22,7 @@ from edgeguard.export.passes.flat_bias import FlatBias
 from edgeguard.export.passes.fold import Fold
 from edgeguard.export.passes.opset import Opset
 from edgeguard.export.passes.quantize import Quantize, quantizable_tensors
+from edgeguard.export.passes.strip import Strip
 from edgeguard.export.request import ExportRequest, QuantizationChoice, Reporter
 from edgeguard.manifest import CalibrationFacts, QuantizationFacts
 from edgeguard.runtimes.ort_session import open_session, run_session
@@ -57,13 +58,13 @@ class Network:
 
 
 def prepare(loaded: LoadedModel, target: Target) -> tuple[ModelProto, int]:
-    """The float network as every later step wants it: target's operator set, folded, ending in logits.
+    """The float network as every later step wants it: stripped, in the target's operator set, folded, ending in logits.
 
     :returns: the network and its number of classes.
     :raises BadModel: it has no classification head, or does not run.
     """
     find_head(loaded.model)
-    model = run_passes(loaded.model, [Opset(target), Fold(), FlatBias()])
+    model = run_passes(loaded.model, [Strip(), Opset(target), Fold(), FlatBias()])
     head = find_head(model)
     logits = cut_to_logits(model, head)
     zeros = np.zeros((loaded.batch or 1, *loaded.input_shape), np.float32)

@@ -19,6 +19,7 @@ from edgeguard.errors import BadModel, GuardFailed, UsageError
 from edgeguard.export.checks.bias import check_bias_scales
 from edgeguard.export.checks.integer import check_really_int8
 from edgeguard.export.inference import inferred
+from edgeguard.export.passes.strip import strip_notes
 from edgeguard.export.passes.tidy import remove_dead_nodes, sort_nodes
 from edgeguard.targets import Target
 
@@ -69,7 +70,7 @@ class Quantize:
         else:
             _quantize_logits(quantized, self.ranges, self.target)
         sort_nodes(quantized.graph)
-        return remove_dead_nodes(quantized)
+        return strip_notes(remove_dead_nodes(quantized))
 
     def ensures(self, before: ModelProto, after: ModelProto) -> None:
         """The model is valid, bias scales are products, weights really are int8, and the interface is unchanged."""
