@@ -59,7 +59,7 @@ def export(request: ExportRequest, reporter: Reporter) -> Manifest:
     deployed, head = _deployed(request, network, defense)
 
     undefended = attach(network.model, Head("logits", classes), None)
-    exact = attach(model, Head("logits", classes), None)
+    exact = undefended if network.model is model else attach(model, Head("logits", classes), None)
     post = PostProcessor(head, defense if head.kind == "logits" else None)
     run_deployed = answerer(deployed, loaded.batch)
     answerers = Answerers(
