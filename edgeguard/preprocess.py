@@ -98,9 +98,10 @@ class Preprocess:
         :raises BadData: an image has another dtype or shape.
         """
         batch = np.stack([self._fit(image) for image in images]).astype(np.float32)
-        channel = np.array([self.mean, self.std], np.float64)
-        factor = (self.scale / channel[1]).astype(np.float32)
-        offset = (-channel[0] / channel[1]).astype(np.float32)
+        # One of them may be given once for all channels.
+        mean, std = np.broadcast_arrays(np.array(self.mean, np.float64), np.array(self.std, np.float64))
+        factor = (self.scale / std).astype(np.float32)
+        offset = (-mean / std).astype(np.float32)
         batch = batch * factor + offset
         return np.ascontiguousarray(batch.transpose(0, 3, 1, 2)) if self.layout == "nchw" else batch
 

@@ -22,7 +22,7 @@ def _configured(ctx: click.Context, _: click.Parameter, value: Path) -> Path:
     """Let ``[COMMAND]`` of the ``edgeguard.toml`` beside the argument give the options' defaults."""
     path = value.parent / CONFIG
     if path.is_file():
-        ctx.default_map = {**(ctx.default_map or {}), **_section(path, ctx.command)}
+        ctx.default_map = {**(ctx.default_map or {}), **_section(path, ctx)}
     return value
 
 
@@ -32,14 +32,22 @@ model_argument = click.argument("model", type=_path, is_eager=True, callback=_co
 artifact_argument = click.argument("artifact", type=_path, is_eager=True, callback=_configured)
 
 
-def _section(path: Path, command: click.Command) -> dict[str, Any]:
+def _section(path: Path, ctx: click.Context) -> dict[str, Any]:
+    where = str(path)
     try:
         content = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadData(f"cannot be read: {error}", where=str(path)) from None
+        raise BadData(f"cannot be read: {error}", where=where) from None
+    command, group = ctx.command, ctx.find_root().command
+    commands = group.list_commands(ctx) if isinstance(group, click.Group) else [str(command.name)]
+    strangers = sorted(set(content) - set(commands))
+    if strangers:
+        raise UsageError(
+            f"edgeguard has no command {strangers[0]!r}", where=where, fix=f"It has: {', '.join(sorted(commands))}"
+        )
     section = content.get(str(command.name), {})
     if not isinstance(section, dict):
-        raise UsageError(f"{command.name} is no table", where=str(path), fix=f"Write [{command.name}] above it")
+        raise UsageError(f"{command.name} is no table", where=where, fix=f"Write [{command.name}] above it")
     options = {
         flag.removeprefix("--"): parameter
         for parameter in command.params
@@ -50,6 +58,36 @@ def _section(path: Path, command: click.Command) -> dict[str, Any]:
     unknown = sorted(set(section) - set(options))
     if unknown:
         raise UsageError(
-            f"{command.name} has no option {unknown[0]!r}", where=str(path), fix=f"It has: {', '.join(sorted(options))}"
+            f"{command.name} has no option {unknown[0]!r}", where=where, fix=f"It has: {', '.join(sorted(options))}"
         )
-    return {str(options[name].name): value for name, value in section.items()}
+    return {str(options[name].name): _as_typed(options[name], value, name, path) for name, value in section.items()}
+
+
+def _as_typed(option: click.Option, value: Any, name: str, path: Path) -> Any:
+    """A value of the file as the command line would have given it.
+
+    Lists of numbers may stand for ``1,2,3``, a table for several ``NAME=VALUE``; a path begins at the file's own place.
+
+    :raises UsageError: it is of a type that the option cannot mean.
+    """
+    if option.is_flag:
+        if isinstance(value, bool):
+            return value
+        raise UsageError(f"{name} is {value!r}, not true or false", where=str(path))
+    if option.multiple:
+        if isinstance(value, dict):
+            value = [f"{key}={entry}" for key, entry in value.items()]
+        several = value if isinstance(value, list) else [value]
+        if all(_is_scalar(entry) for entry in several):
+            return [str(entry) for entry in several]
+    elif isinstance(value, list) and value and all(_is_scalar(entry) and not isinstance(entry, str) for entry in value):
+        return ",".join(map(str, value))
+    elif isinstance(option.type, click.Path) and isinstance(value, str):
+        return str(path.parent / value)
+    elif _is_scalar(value) and not isinstance(option.type, click.Path):
+        return str(value)
+    raise UsageError(f"{name} cannot be {value!r}", where=str(path), fix="Write it as on the command line, in quotes")
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)

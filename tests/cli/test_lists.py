@@ -1,0 +1,65 @@
+"""``edgeguard targets`` and ``edgeguard defenses``."""
+
+from __future__ import annotations
+
+import json
+
+from edgeguard.cli.main import COMMANDS
+from edgeguard.defenses.registry import DEFAULT_DEFENSE, DEFENSES, parameters
+from edgeguard.targets import DEFAULT_TARGET, TARGETS
+from tests.cli.inprocess import Here
+
+
+def test_targets_are_listed_with_what_a_file_for_them_holds(here: Here) -> None:
+    lines = here("targets").out.splitlines()
+    assert len(lines) == 2 * len(TARGETS)
+    for index, target in enumerate(TARGETS.values()):
+        mark = " (default)" if target.name == DEFAULT_TARGET else ""
+        assert lines[2 * index] == f"{target.name}{mark}: {target.description}"
+        facts = lines[2 * index + 1]
+        assert ("7-bit weights" in facts) == (target.name == "x86-64")
+        for words in ("activations uint8", "weights int8", "opset 20", "IR 9", "onnxruntime >= 1.17"):
+            assert words in facts
+
+
+def test_targets_for_programs(here: Here) -> None:
+    rows = json.loads(here("targets", "--json").out)
+    assert [row["name"] for row in rows] == list(TARGETS)
+    assert {"opset", "ir_version", "min_onnxruntime", "reduce_range", "per_channel"} <= set(rows[0])
+
+
+def test_defenses_are_listed_with_their_parameters(here: Here) -> None:
+    out = here("defenses").out
+    for name, kind in DEFENSES.items():
+        mark = " (default)" if name == DEFAULT_DEFENSE else ""
+        assert f"{name}{mark}: {kind.summary}\n" in out
+    assert "may change the argmax; parameters for 10 classes: beta=0.9, gamma=0.2, nu=1000\n" in out
+
+
+def test_defenses_for_programs(here: Here) -> None:
+    rows = {row["name"]: row for row in json.loads(here("defenses", "--json").out)}
+    assert set(rows) == set(DEFENSES)
+    assert [name for name, row in rows.items() if row["default"]] == [DEFAULT_DEFENSE]
+    for name, row in rows.items():
+        assert row["parameters"] == parameters(DEFENSES[name].for_classes(10))
+        assert row["keeps_argmax"] == DEFENSES[name].keeps_argmax
+        assert row["version"] == DEFENSES[name].version
+
+
+def test_every_command_is_listed_and_can_be_asked_for_help(here: Here) -> None:
+    listed = here("-h").out
+    for name in COMMANDS:
+        assert f"\n  {name} " in listed
+        done = here(name, "-h")
+        assert (done.code, done.err) == (0, "")
+        assert done.out.startswith(f"Usage: edgeguard {name}")
+
+
+def test_a_command_that_is_not_there(here: Here) -> None:
+    here("exprot", "model.onnx").failed(2, "exprot")
+
+
+def test_the_version(here: Here) -> None:
+    from edgeguard import __version__
+
+    assert here("--version").out == f"edgeguard, version {__version__}\n"
