@@ -73,8 +73,8 @@ def test_int8_keeps_the_accuracy_with_every_observer(
 def test_int8_logits_are_as_close_as_onnx_runtimes_own_quantizer_makes_them(
     resnet20: ModelProto, cifar_train: Images, cifar_test: Images, float_logits: Array
 ) -> None:
-    """ONNX Runtime's own ``quantize_static`` (min-max, U8S8, per channel) reaches 29.5 dB on the same network and images;
-    ours 29.8, for its logits are not rounded. One wrongly scaled tensor costs far more than the 0.8 dB left."""
+    """ONNX Runtime's own ``quantize_static`` (min-max, U8S8, per channel) reaches 29.5 dB on the same network and
+    images; ours 29.8, for its logits are not rounded. One wrongly scaled tensor costs far more than the 0.8 dB left."""
     model = quantized(resnet20, cifar_train.x[:256], "min-max")
     exact = float_logits[:2000].astype(np.float64)
     noise = logits(model, cifar_test.x[:2000]) - exact
