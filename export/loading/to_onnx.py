@@ -137,7 +137,13 @@ def _reported() -> Iterator[None]:
     disabled = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        unheard = io.StringIO()
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(unheard),
+            # torch.export prints the whole graph here when it meets what it cannot follow.
+            contextlib.redirect_stderr(unheard),
+        ):
             warnings.simplefilter("ignore")
             yield
     except Exception as error:  # the exporters raise a dozen unrelated types

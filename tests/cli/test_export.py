@@ -17,6 +17,7 @@ from edgeguard.targets import TARGETS
 from tests.artifacts import random_images
 from tests.cli.inprocess import Here
 from tests.cli.shell import assert_clean_failure, edgeguard
+from tests.export.graphs import build, node, random_inputs
 from tests.export.requests import write_images
 from tests.networks import trained_tiny
 
@@ -244,3 +245,15 @@ def test_help_names_every_option_and_imports_nothing_heavy(here: Here) -> None:
         "try:\n    main(['export', '-h'])\nfinally:\n    sys.exit(3 if {'torch', 'onnx'} & set(sys.modules) else 0)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode == 0
+
+
+def test_a_network_whose_input_is_no_image(desk: Path, here: Here) -> None:
+    held = {"w": np.random.default_rng(0).normal(0, 0.5, (49, 5)).astype(np.float32)}
+    model = build([node("MatMul", ["x", "w"], "logits")], held, shape=(49,), output_shape=("batch", 5))
+    (desk / "model.onnx").write_bytes(model.SerializeToString())
+    here("export", "model.onnx", "--preprocess", "unit").failed(2, "--preprocess", "[49] is no image", "Leave it out")
+    np.save(desk / "inputs.npy", random_inputs(40, (49,)))
+    done = here("export", "model.onnx", "--int8", "--defend", "--calibration", "inputs.npy")
+    assert done.code == 0, done.err
+    assert "no --preprocess" not in done.err
+    assert open_artifact(desk / "model.edgeguard").manifest.preprocess is None

@@ -135,3 +135,21 @@ def test_integer_logits_and_their_scale_are_the_network(target: str) -> None:
 def test_float_logits_have_no_integers_to_expose() -> None:
     with pytest.raises(BadModel, match=r"no dequantized integer tensor.*--head int8"):
         expose_integer_logits(network())
+
+
+def test_a_posterior_without_a_defense_is_passed_on() -> None:
+    model = build([node("Softmax", ["x"], "given")], {}, shape=(10,), output="given")
+    answers = attach(model, Head("posterior", 10), None)
+    checker.check_model(answers, full_check=True)
+    assert [value.name for value in answers.graph.output] == [ANSWER]
+    assert np.array_equal(run(answers, random_inputs(3, (10,))), run(model, random_inputs(3, (10,))))
+
+
+def test_a_tail_on_integer_logits_equals_the_host() -> None:
+    """``edgeguard defend`` will meet networks that end in integers; the dequantization is the tail's first node."""
+    exact = network()
+    values = random_inputs(64, (3, 16, 16))
+    quantized = Quantize(find_target("arm64"), measured_ranges(exact, values), head="int8").run(exact)
+    integer, head = expose_integer_logits(quantized)
+    answers = run(attach(integer, head, Dcp()), values)
+    assert np.abs(answers - PostProcessor(head, Dcp())(run(integer, values))).max() < 1e-4

@@ -211,3 +211,16 @@ def test_what_comes_out_is_versioned_for_the_target_and_standard_only() -> None:
     assert {each.domain for each in model.graph.node} == {""}
     assert model.graph.output[0].type.tensor_type.elem_type == TensorProto.FLOAT
     assert count(network(), "QuantizeLinear") == 0
+
+
+def test_its_guards_on_doctored_results() -> None:
+    passed = Quantize(find_target("arm64"), ranges())
+    renamed, unsorted = quantized(), quantized()
+    renamed.graph.output[0].name = renamed.graph.node[-1].output[0] = "other"
+    with pytest.raises(GuardFailed, match="renamed the logits"):
+        passed.ensures(network(), renamed)
+    nodes = list(unsorted.graph.node)
+    del unsorted.graph.node[:]
+    unsorted.graph.node.extend(reversed(nodes))
+    with pytest.raises(GuardFailed, match="invalid after quantization"):
+        passed.ensures(network(), unsorted)
