@@ -21,6 +21,7 @@ from edgeguard.export.checks.integer import check_really_int8
 from edgeguard.export.inference import inferred
 from edgeguard.export.passes.strip import strip_notes
 from edgeguard.export.passes.tidy import remove_dead_nodes, sort_nodes
+from edgeguard.staging import scratch_directory
 from edgeguard.targets import Target
 
 __all__ = ["OPERATORS", "Quantize", "probe", "quantizable_tensors"]
@@ -96,7 +97,8 @@ class Quantize:
         }
         copy = ModelProto()
         copy.CopyFrom(model)
-        with _quiet():
+        # The quantizer writes the model to a directory of its own, which it leaves behind when it is killed.
+        with _quiet(), scratch_directory():
             quantizer = QDQQuantizer(
                 copy,
                 per_channel=self.target.per_channel,
@@ -218,7 +220,8 @@ def _quantize_logits(model: ModelProto, ranges: Mapping[str, Range], target: Tar
     if last.op_type == "DequantizeLinear":
         return
     limits = ranges[name]
-    scale = np.float32((limits.high - limits.low) / 255)
+    # Logits that were always zero have no range; any scale will do for them.
+    scale = np.float32((limits.high - limits.low) / 255) or np.float32(1)
     zero: np.generic[Any] = np.uint8(round(-limits.low / float(scale)))
     if target.activation_type == "int8":
         zero = np.int8(int(zero) - 128)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from onnx import ModelProto, NodeProto, checker
+from onnx import ModelProto, NodeProto, checker, numpy_helper
 
 from edgeguard.export.head import cut_to_logits, find_head
 from edgeguard.export.passes.base import run_passes
@@ -108,3 +110,25 @@ def test_logits_kept_in_float_are_quantized_on_their_own_for_an_int8_head() -> N
     logits = run(model, INPUTS)
     assert len(np.unique(logits)) <= 256
     assert rms(logits - run(exact, INPUTS)) < step(exact)
+
+
+@pytest.mark.parametrize("kept", [(), ("n_logits",)], ids=["quantized", "float"])
+def test_a_target_with_signed_activations(kept: tuple[str, ...]) -> None:
+    """None has them yet; the table that decides will be measured on the boards."""
+    exact = network("gemm")
+    signed = replace(find_target("arm64"), activation_type="int8")
+    passed = Quantize(signed, measured_ranges(exact, INPUTS), keep_float=kept, head="int8")
+    model = run_passes(exact, [passed])
+    held = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
+    zeros = [held[each.input[2]].dtype for each in model.graph.node if each.op_type == "QuantizeLinear"]
+    assert set(zeros) == {np.dtype(np.int8)}
+    assert rms(run(model, INPUTS) - run(exact, INPUTS)) < step(exact)
+
+
+def test_logits_that_are_always_zero() -> None:
+    exact = network("gemm")
+    for tensor in exact.graph.initializer:
+        if tensor.name in ("dense", "bias"):
+            tensor.CopyFrom(numpy_helper.from_array(np.zeros(tensor.dims, np.float32), tensor.name))
+    passed = Quantize(find_target("arm64"), measured_ranges(exact, INPUTS), keep_float=("n_logits",), head="int8")
+    assert not run(run_passes(exact, [passed]), INPUTS).any()
