@@ -17,7 +17,6 @@ import fcntl
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,8 +26,6 @@ __all__ = ["check_free", "scratch_directory", "staged_directory", "write_file"]
 
 _LOCK = ".lock"
 _SCRATCH = "edgeguard-scratch-"
-# Between being made and being locked a scratch directory is nobody's; not for long.
-_UNLOCKED_SECONDS = 3600
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
@@ -97,38 +94,54 @@ def write_file(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def scratch_directory() -> Iterator[Path]:
-    """A directory among the system's temporary ones, removed at the end; what dead processes left there goes first."""
+    """A directory among the system's temporary ones, removed at the end; what dead processes left there goes first.
+
+    Within the block it is where :mod:`tempfile` makes its files: libraries leave theirs behind when they are killed.
+    """
     parent = Path(tempfile.gettempdir())
     _remove_stale_scratch(parent)
-    scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=parent))
-    # Locked before it has its name: unlike beside an artifact, everybody writes here and nobody may lock the parent.
-    lock = os.open(scratch / f"{_LOCK}-new", os.O_CREAT | os.O_RDWR, 0o600)
+    scratch, lock = _locked_scratch(parent)
+    before = tempfile.tempdir
+    tempfile.tempdir = str(scratch)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        os.rename(scratch / f"{_LOCK}-new", scratch / _LOCK)
-        content = scratch / "content"
-        content.mkdir()
-        yield content
+        yield scratch
     finally:
+        tempfile.tempdir = before
         shutil.rmtree(scratch, ignore_errors=True)
         os.close(lock)
 
 
-def _remove_stale_scratch(parent: Path) -> None:
-    for entry in os.scandir(parent):
-        if not entry.name.startswith(_SCRATCH):
-            continue
+def _locked_scratch(parent: Path) -> tuple[Path, int]:
+    """A new directory, locked itself: everybody writes in ``parent``, so nobody may lock that."""
+    while True:
+        scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=parent))
         try:
-            facts = entry.stat(follow_symlinks=False)
-            if not entry.is_dir(follow_symlinks=False) or facts.st_uid != os.getuid():
-                continue
-            if not os.path.lexists(Path(entry.path, _LOCK)):
-                if time.time() - facts.st_mtime > _UNLOCKED_SECONDS:
-                    shutil.rmtree(entry.path, ignore_errors=True)
-                continue
+            lock = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Before it was locked, another process may have taken it for a dead one's.
+        if scratch.is_dir():
+            return scratch, lock
+        os.close(lock)
+
+
+def _remove_stale_scratch(parent: Path) -> None:
+    with os.scandir(parent) as entries:
+        names = [entry.path for entry in entries if entry.name.startswith(_SCRATCH)]
+    for name in names:
+        try:
+            lock = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError:
             continue
-        _remove_if_stale(Path(entry.path))
+        try:
+            if os.fstat(lock).st_uid == os.getuid():
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(name, ignore_errors=True)
+        except OSError:
+            continue
+        finally:
+            os.close(lock)
 
 
 def _sync_tree(directory: Path) -> None:

@@ -7,10 +7,10 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from edgeguard import staging
 from edgeguard.staging import scratch_directory
 
 
@@ -61,7 +61,7 @@ def test_what_a_living_process_holds_stays(temporary: Path) -> None:
 def test_what_others_put_there_stays(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     killed_holder()
     (temporary / "elsewhere").mkdir()
-    (temporary / "elsewhere" / ".lock").touch()
+    (temporary / "elsewhere" / "file").touch()
     (temporary / "edgeguard-scratch-file").touch()
     (temporary / "edgeguard-scratch-link").symlink_to(temporary / "elsewhere")
     before = sorted(os.listdir(temporary))
@@ -74,14 +74,37 @@ def test_what_others_put_there_stays(temporary: Path, monkeypatch: pytest.Monkey
     with scratch_directory():
         pass
     assert sorted(os.listdir(temporary)) == ["edgeguard-scratch-file", "edgeguard-scratch-link", "elsewhere"]
-    assert (temporary / "elsewhere" / ".lock").exists()
+    assert (temporary / "elsewhere" / "file").exists()
 
 
-def test_a_directory_without_a_lock_goes_only_when_it_is_old(temporary: Path) -> None:
-    for name in ("edgeguard-scratch-young", "edgeguard-scratch-old"):
-        (temporary / name).mkdir()
-    long_ago = (temporary / "edgeguard-scratch-old").stat().st_mtime - 2 * staging._UNLOCKED_SECONDS
-    os.utime(temporary / "edgeguard-scratch-old", (long_ago, long_ago))
+def test_half_removed_ones_go_too(temporary: Path) -> None:
+    (temporary / "edgeguard-scratch-empty").mkdir()
     with scratch_directory():
         pass
-    assert os.listdir(temporary) == ["edgeguard-scratch-young"]
+    assert os.listdir(temporary) == []
+
+
+def test_one_that_is_taken_for_a_dead_ones_before_it_is_locked_is_made_again(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    mkdtemp = tempfile.mkdtemp
+
+    def raced(**arguments: Any) -> str:
+        made.append(mkdtemp(**arguments))
+        if len(made) == 1:
+            os.rmdir(made[0])
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", raced)
+    with scratch_directory() as scratch:
+        assert scratch == Path(made[1])
+        assert scratch.is_dir()
+    assert os.listdir(temporary) == []
+
+
+def test_what_libraries_make_within_it_lies_in_it(temporary: Path) -> None:
+    with scratch_directory() as scratch:
+        assert Path(tempfile.mkdtemp(prefix="library-")).parent == scratch
+    assert tempfile.gettempdir() == str(temporary)
+    assert os.listdir(temporary) == []
