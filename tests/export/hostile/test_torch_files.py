@@ -11,18 +11,12 @@ import pytest
 import torch
 
 from tests.cli.shell import edgeguard
-from tests.export.hostile.archives import Payload, edit, members, pack, payload
+from tests.export.hostile.archives import Payload, edit, pack, payload
 from tests.export.hostile.refusals import refuse, refuse_loading
 from tests.networks import SHAPE, Tiny, inputs, trained_tiny
 
 SAID = ",".join(map(str, SHAPE))
 STATE = ("--defend", "--arch", "tests.networks:tiny", "--input-shape", SAID)
-
-
-@pytest.fixture
-def canary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the payloads create; where no export writes."""
-    return tmp_path_factory.mktemp("canary") / "created"
 
 
 def test_the_payload_works(canary: Path) -> None:
@@ -149,65 +143,6 @@ def test_row_1_compiled_code_in_an_exported_program(files: Path, tmp_path: Path)
 def test_row_1_an_exported_program_through_the_command_line(files: Path, tmp_path: Path, canary: Path) -> None:
     path = edit(files / "dynamic.pt2", tmp_path / "model.pt2", {"data/sample_inputs/model.pt": payload(canary)})
     refuse(path, "model.pt2", "holds pickled code", "--trust-pickle")
-    assert not canary.exists()
-
-
-class Writes(torch.nn.Module):
-    """TorchScript is a program: this one opens a file for writing whenever it answers."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__()
-        self.path = path
-        self.dense = torch.nn.Linear(12, 10)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        opened = torch.from_file(self.path, True, 4)
-        return self.dense(x.flatten(1)) + opened.sum() * 0
-
-
-class Saves(torch.nn.Module):
-    """So does this one."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__()
-        self.path = path
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        torch.save(x, self.path)
-        return x.flatten(1)
-
-
-class Loops(torch.nn.Module):
-    """Never answers."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        turns = 1
-        while turns > 0:
-            turns = turns % 7 + 1
-        return x.flatten(1)
-
-
-@pytest.mark.parametrize(("module", "word"), [(Writes, "from_file"), (Saves, "save")])
-def test_row_1_torchscript_that_writes_files(
-    tmp_path: Path, canary: Path, module: Callable[[str], torch.nn.Module], word: str
-) -> None:
-    torch.jit.script(module(str(canary))).save(str(tmp_path / "model.pt"))
-    refuse_loading(tmp_path / "model.pt", f"its TorchScript uses '{word}'", "--trust-pickle", input_shape=(3, 2, 2))
-    assert not canary.exists()
-
-
-def test_torchscript_that_never_ends(tmp_path: Path) -> None:
-    torch.jit.script(Loops()).save(str(tmp_path / "model.pt"))
-    refuse(tmp_path / "model.pt", "its TorchScript uses 'while'", options=("--defend", "--input-shape", "3,2,2"))
-
-
-def test_torchscript_whose_source_hides_behind_another_case(tmp_path: Path, canary: Path) -> None:
-    torch.jit.script(Saves(str(canary))).save(str(tmp_path / "honest.pt"))
-    content = {
-        name.replace("code/__torch__.py", "CODE/__torch__.PY"): data
-        for name, data in members(tmp_path / "honest.pt").items()
-    }
-    refuse_loading(pack(tmp_path / "model.pt", content), "model.pt", input_shape=(3, 2, 2))
     assert not canary.exists()
 
 
