@@ -236,7 +236,7 @@ def test_stopping_it_leaves_nothing(desk: Path, here: Here, monkeypatch: pytest.
 
 
 def test_help_names_every_option_and_imports_nothing_heavy(here: Here) -> None:
-    done = here("export", "-h")
+    done = here("export", "--help")
     assert done.code == 0
     for option in ("--int8", "--defend", "--calibration", "--keep-float", "--arch-arg", "--trust-pickle", "--force"):
         assert option in done.out

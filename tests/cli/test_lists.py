@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 
 from edgeguard.cli.main import COMMANDS
 from edgeguard.defenses.registry import DEFAULT_DEFENSE, DEFENSES, parameters
@@ -46,13 +49,19 @@ def test_defenses_for_programs(here: Here) -> None:
         assert row["version"] == DEFENSES[name].version
 
 
-def test_every_command_is_listed_and_can_be_asked_for_help(here: Here) -> None:
-    listed = here("-h").out
-    for name in COMMANDS:
-        assert f"\n  {name} " in listed
-        done = here(name, "-h")
-        assert (done.code, done.err) == (0, "")
-        assert done.out.startswith(f"Usage: edgeguard {name}")
+_HELP = """
+from edgeguard.cli.main import COMMANDS, main
+for arguments in (["-h"], *([name, "-h"] for name in sorted(COMMANDS))):
+    main(arguments)
+"""
+
+
+def test_every_command_is_listed_and_can_be_asked_for_help() -> None:
+    """In one fresh process: a command keeps the help option that it was first called with, whoever called it."""
+    done = subprocess.run([sys.executable, "-c", _HELP], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.findall(r"^Usage: edgeguard ([a-z]+) ", done.stdout, re.MULTILINE) == sorted(COMMANDS)
+    assert all(f"\n  {name} " in done.stdout for name in COMMANDS)
 
 
 def test_a_command_that_is_not_there(here: Here) -> None:
