@@ -15,7 +15,7 @@ import datetime
 import multiprocessing
 import os
 import platform
-import re
+import sys
 import tempfile
 import time
 import traceback
@@ -29,6 +29,10 @@ from pathlib import Path
 
 import numpy as np
 
+# Run as a script, it is in no package; the workers import it by name.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.robustness_rules import rule_of
 from edgeguard.calibration.observers import DEFAULT_OBSERVER
 from edgeguard.cli.preprocessing import Chosen
 from edgeguard.errors import EdgeguardError
@@ -43,37 +47,6 @@ ARCHIVE = Path("robustness", "real_models.zip")
 RESULTS = Path(__file__).parent / "results"
 LIMIT = 20.0
 _IMAGES = 8
-
-# What a refusal says, and the short name of the rule behind it. The first that is found counts.
-RULES = (
-    ("git-lfs pointer", "lfs-pointer"),
-    ("quantized already", "quantized-already"),
-    ("custom operator", "custom-operator"),
-    ("does not exist in operator set", "unknown-operator"),
-    ("is invalid", "checker"),
-    ("as long as its data says", "loop"),
-    ("need a newer operator set", "opset-too-new"),
-    ("cannot be converted to", "opset-too-old"),
-    ("a classifier takes one", "several-inputs"),
-    ("a classifier has one", "several-outputs"),
-    ("starts from float32", "input-not-float"),
-    ("a batch of inputs has at least two", "input-without-batch"),
-    ("the size of an input is unknown", "input-shape-unknown"),
-    ("is no tensor", "not-a-tensor"),
-    ("not float: labels", "output-not-float"),
-    (r"a classifier returns \[batch, classes\]", "no-class-axis"),
-    (r"has \d+ class\b", "one-class"),
-    ("its shape cannot be inferred|number of classes is unknown", "output-shape-unknown"),
-    ("no network to defend", "no-network"),
-    (r"runs over an axis of", "softmax-axis"),
-    ("shapes contradict", "shapes-contradict"),
-    ("ONNX Runtime refuses", "runtime-refuses"),
-    ("ONNX Runtime fails", "runtime-fails"),
-    ("the network returns", "batch-not-first"),
-    ("answers with NaN or infinity", "answers-not-finite"),
-    ("a dimension below 1", "dimension-below-1"),
-    ("to quantize", "nothing-to-quantize"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +191,7 @@ def _serve(pipe: Connection) -> None:
             verdict, code, message, classes, shape = "failed", 1, traceback.format_exc(), 0, ()
         pipe.send(
             Outcome(
-                verdict, code, _rule(message), message.replace(str(job.model), job.model.name), classes, shape,
+                verdict, code, rule_of(message), message.replace(str(job.model), job.model.name), classes, shape,
                 time.monotonic() - began,
             )
         )  # fmt: skip
@@ -240,12 +213,6 @@ def _checked(manifest: Manifest) -> int:
     assert manifest.defense is not None
     assert manifest.model.head.kind == "posterior"
     return manifest.model.head.classes
-
-
-def _rule(message: str) -> str:
-    if not message:
-        return ""
-    return next((rule for pattern, rule in RULES if re.search(pattern, message)), "other")
 
 
 def _row(path: Path, root: Path, exact: Outcome, quantized: Outcome | None) -> Row:
