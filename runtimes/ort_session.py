@@ -31,6 +31,8 @@ def open_session(
     """
     import onnxruntime as ort
 
+    # The Linux wheels from 1.32 on carry telemetry; what a device answers is its owner's business.
+    ort.disable_telemetry_events()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -165,8 +165,8 @@ def _print(manifest: Manifest, output: Path) -> None:
         )
     if manifest.defense is not None:
         record = manifest.defense
-        settings = ", ".join(f"{name}={value}" for name, value in record.parameters.items())
-        lines.append(f"  defense: {record.name} ({settings}), placement {record.placement}")
+        settings = [f"{name}={value}" for name, value in record.parameters.items()]
+        lines.append(f"  defense: {', '.join([record.name, *settings])}; placement {record.placement}")
     if manifest.measured is not None:
         lines.extend(_measured_lines(manifest))
     lines.append(f"  next: edgeguard verify {output}; edgeguard bench {output}")
