@@ -41,7 +41,7 @@ def test_a_person_is_told_what_was_made(desk: Path, here: Here) -> None:
     for words in (
         "KiB, 100.0% of multiply-accumulates in integer kernels",
         "calibration: 40 images, min-max; two halves differ by up to",
-        "defense: dcp (beta=0.9, gamma=0.2, nu=1000.0), placement graph",
+        "defense: dcp, beta=0.9, gamma=0.2, nu=1000.0; placement graph",
         "of 40 calibration images",
         "the defense flips",
     ):
