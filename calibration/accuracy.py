@@ -142,12 +142,12 @@ def measure_accuracy(
 def _references(artifact: Artifact) -> tuple[Answerer | None, Answerer | None, tuple[str, ...]]:
     """What the lab has: the float network, the undefended one, and what has to be left out."""
     try:
-        exact = _answerer(artifact, LAB_FLOAT)
-        # An export in float is undefended in float.
-        plain = exact if artifact.manifest.quantization is None else _answerer(artifact, LAB_INT8)
+        exact = _answerer(artifact, LAB_FLOAT) if LAB_FLOAT in artifact.manifest.lab else None
+        # Without an int8 network the undefended one is the float one.
+        plain = _answerer(artifact, LAB_INT8) if LAB_INT8 in artifact.manifest.lab else exact
     except UsageError as error:
         return None, None, (f"agreement with the float network, and the undefended answers: {error.what}",)
-    return exact, plain, ()
+    return exact, plain, () if exact is not None else ("agreement with the float network: there is none in the lab",)
 
 
 def _answerer(artifact: Artifact, name: str) -> Answerer:

@@ -140,8 +140,9 @@ class Measured:
     """What was measured at export, on which images.
 
     :param on: ``validation`` (separate, perhaps labelled images) or ``calibration`` (optimistic).
-    :param agreement: share of images on which the artifact's argmax is the float model's.
-    :param accuracy_float: of the float model; ``None`` without labels. Likewise the others.
+    :param agreement: share of images on which the artifact's argmax is that of the model as it came.
+    :param accuracy_float: of the float model; ``None`` without labels, and for a model that came quantized. Of the
+        others without labels only.
     :param flips: share of images whose argmax the defense changed.
     :param l1_mean: mean L1 distance between defended and undefended posterior, 0..2; ``None`` without a defense.
     """

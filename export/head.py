@@ -24,6 +24,10 @@ ANSWER = "probabilities"
 # Operators that only change the shape of what they carry, or nothing at all.
 _CARRIERS = frozenset({"Identity", "Flatten", "Reshape", "Squeeze", "Dropout"})
 _NORMALISERS = frozenset({"Softmax", "LogSoftmax"})
+# What stands around the softmax of a quantized network.
+_ROUNDERS = frozenset({"QuantizeLinear", "DequantizeLinear"})
+# They answer for each class alone: the answers sum to anything.
+_INDEPENDENT = frozenset({"Sigmoid", "HardSigmoid", "QLinearSigmoid"})
 _FLATTEN = "edgeguard_flatten"
 
 
@@ -39,6 +43,11 @@ class FoundHead:
     kind: Literal["logits", "posterior", "log-posterior"]
     logits: str
     classes: int
+
+    def __str__(self) -> str:
+        """For a person."""
+        ends = {"logits": "logits", "posterior": "a softmax", "log-posterior": "a log-softmax"}[self.kind]
+        return f"a classifier of {self.classes} classes that ends in {ends}"
 
 
 def find_head(model: ModelProto) -> FoundHead:
@@ -63,11 +72,21 @@ def find_head(model: ModelProto) -> FoundHead:
     classes = _class_count(output.name, shapes)
     producers = {name: node for node in model.graph.node for name in node.output}
     value = output.name
-    while value in producers and producers[value].op_type in _CARRIERS:
+    while value in producers and producers[value].op_type in _CARRIERS | _ROUNDERS:
         value = producers[value].input[0]
     node = producers.get(value)
     if node is None:
         raise BadModel(f"the output {output.name!r} is the input itself: there is no network to defend")
+    if node.op_type in _INDEPENDENT:
+        raise BadModel(
+            f"ends in {node.op_type}, one for each class: several may be true at once, so there is no posterior",
+            fix="edgeguard defends classifiers whose classes exclude each other",
+        )
+    if node.op_type == "QLinearSoftmax":
+        raise BadModel(
+            "ends in a softmax on integers, which leaves no logits to defend",
+            fix="Quantize the network again without its softmax (nodes_to_exclude, or QDQ format)",
+        )
     if node.op_type not in _NORMALISERS:
         if node.name.startswith(PREFIX):
             raise BadModel(

@@ -20,7 +20,7 @@ from edgeguard.export.loading import LoadedModel
 from edgeguard.export.passes.base import run_passes
 from edgeguard.export.passes.flat_bias import FlatBias
 from edgeguard.export.passes.fold import Fold
-from edgeguard.export.passes.opset import Opset
+from edgeguard.export.passes.opset import Lift, Opset
 from edgeguard.export.passes.quantize import Quantize, quantizable_tensors
 from edgeguard.export.passes.strip import Strip
 from edgeguard.export.request import ExportRequest, QuantizationChoice, Reporter
@@ -28,13 +28,16 @@ from edgeguard.manifest import CalibrationFacts, QuantizationFacts
 from edgeguard.runtimes.ort_session import open_session, run_session
 from edgeguard.targets import Target
 
-__all__ = ["Network", "answerer", "keep_in_float", "prepare", "quantize", "sample"]
+__all__ = ["Network", "answerer", "keep_in_float", "leave_alone", "prepare", "quantize", "sample"]
 
 Array = np.ndarray[Any, Any]
 
 # Graph optimizations may move a logit by rounding differently, never by more than this (onnxruntime#11576, #24711).
 _OPTIMIZER_STEPS = 8.0
 _LEVELS = 255
+# Inputs that a network is tried on, and how far from 1 its answers' sums are those of logits, not of a posterior.
+_TRIED = 4
+_SUM = 1e-3
 # Below this, what stays in float decides the latency.
 _INTEGER_SHARE = 0.8
 
@@ -63,30 +66,47 @@ def prepare(loaded: LoadedModel, target: Target) -> tuple[ModelProto, int]:
     :returns: the network and its number of classes.
     :raises BadModel: it has no classification head, or does not run.
     """
-    find_head(loaded.model)
-    model = run_passes(loaded.model, [Strip(), Opset(target), Fold(), FlatBias()])
+    return _ending_in_logits(run_passes(loaded.model, [Strip(), Opset(target), Fold(), FlatBias()]), loaded)
+
+
+def leave_alone(loaded: LoadedModel, target: Target) -> tuple[ModelProto, int]:
+    """As :func:`prepare`, but the network computes as it did up to its logits: it was tuned or quantized elsewhere.
+
+    :returns: the network and its number of classes.
+    :raises BadModel: see there.
+    """
+    return _ending_in_logits(run_passes(loaded.model, [Strip(), Lift(target)]), loaded)
+
+
+def _ending_in_logits(model: ModelProto, loaded: LoadedModel) -> tuple[ModelProto, int]:
     head = find_head(model)
     logits = cut_to_logits(model, head)
-    zeros = np.zeros((loaded.batch or 1, *loaded.input_shape), np.float32)
-    shape = run_session(open_session(logits.SerializeToString()), zeros, loaded.batch).shape
-    if shape != (len(zeros), head.classes):
-        raise BadModel(f"the network returns {list(shape)} for a batch of {len(zeros)}, not [batch, {head.classes}]")
+    count = loaded.batch or _TRIED
+    noise = np.random.default_rng(0).random((count, *loaded.input_shape), np.float32)
+    values = run_session(open_session(logits.SerializeToString()), noise, loaded.batch)
+    if values.shape != (count, head.classes):
+        raise BadModel(f"the network returns {list(values.shape)} for a batch of {count}, not [batch, {head.classes}]")
+    if values.min() >= 0 and np.abs(values.sum(axis=-1) - 1).max() < _SUM and np.isfinite(values).all():
+        raise BadModel(
+            "its answers are a posterior already, but not from a softmax that could be taken off",
+            fix="Export the network up to its logits",
+        )
     return logits, head.classes
 
 
 def keep_in_float(model: ModelProto, classes: int, inputs: Array, batch: int | None) -> Network:
     """The network as it is; its step is what int8 logits over ``inputs`` would have."""
-    run = answerer(model, batch)
+    run = answerer(model.SerializeToString(), batch)
     logits = run(inputs)
     return Network(model, run, classes, step=_step(min(0.0, float(logits.min())), max(0.0, float(logits.max()))))
 
 
-def answerer(model: ModelProto, batch: int | None) -> Callable[[Array], Array]:
-    """A function that runs a model: inputs ``[n, *input_shape]`` to its output.
+def answerer(model: bytes, batch: int | None) -> Callable[[Array], Array]:
+    """A function that runs a serialised model: inputs ``[n, *input_shape]`` to its output.
 
     :raises BadModel: ONNX Runtime refuses it.
     """
-    session = open_session(model.SerializeToString())
+    session = open_session(model)
     return lambda inputs: run_session(session, inputs, batch)
 
 
@@ -136,7 +156,15 @@ def quantize(
         float_bytes=model.ByteSize(),
         int8_bytes=quantized.ByteSize(),
     )
-    return Network(quantized, answerer(quantized, batch), classes, step, facts, _calibration_facts(table, data), table)
+    return Network(
+        quantized,
+        answerer(quantized.SerializeToString(), batch),
+        classes,
+        step,
+        facts,
+        _calibration_facts(table, data),
+        table,
+    )
 
 
 def sample(data: DataSet, count: int) -> Array:

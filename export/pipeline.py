@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,8 +17,9 @@ from edgeguard.defenses.registry import Defense, configure, parameters
 from edgeguard.errors import BadData
 from edgeguard.export.calibrating import choose_set
 from edgeguard.export.golden import Goldens, choose_goldens
-from edgeguard.export.head import attach, expose_integer_logits
+from edgeguard.export.head import attach, expose_integer_logits, find_head
 from edgeguard.export.loading import LoadedModel, load_model
+from edgeguard.export.loading.onnx_file import is_quantized
 from edgeguard.export.measure import Answerers, measure
 from edgeguard.export.network import Network, answerer, keep_in_float, prepare, quantize, sample
 from edgeguard.export.packing import Package, check_place, publish
@@ -24,10 +27,12 @@ from edgeguard.export.request import ExportRequest, Reporter
 from edgeguard.export.tools import tool_versions
 from edgeguard.manifest import DefenseRecord, Manifest, ModelFacts, SourceFacts
 from edgeguard.preprocess import Preprocess
+from edgeguard.targets import Target
 
 __all__ = ["export"]
 
 Array = np.ndarray[Any, Any]
+Prepare = Callable[[LoadedModel, Target], tuple[ModelProto, int]]
 
 _MODEL = "model.onnx"
 # Enough candidates that some have margin to every decision, few enough to hold in memory.
@@ -35,11 +40,12 @@ _CANDIDATES = 256
 _NOISE = 8
 
 
-def export(request: ExportRequest, reporter: Reporter) -> Manifest:
+def export(request: ExportRequest, reporter: Reporter, *, prepare: Prepare = prepare) -> Manifest:
     """Export a network; returns the manifest of the artifact, which then stands at ``request.output``.
 
     Everything that can be refused is refused before anything is written.
 
+    :param prepare: makes the network that everything later starts from; see :mod:`edgeguard.export.network`.
     :raises UsageError: contradicting options.
     :raises RejectedInput: the model or a data set cannot be used, or a guard refuses the result.
     """
@@ -47,6 +53,7 @@ def export(request: ExportRequest, reporter: Reporter) -> Manifest:
     told = _Told(reporter)
     told.step(f"loading {request.load.path.name}")
     loaded = load_model(request.load)
+    told.step(f"found {find_head(loaded.model)}")
     preprocess = request.preprocess(loaded.input_shape)
     model, classes = prepare(loaded, request.target)
     if request.labels and len(request.labels) != classes:
@@ -58,10 +65,12 @@ def export(request: ExportRequest, reporter: Reporter) -> Manifest:
     network, data = _network(request, loaded, model, classes, preprocess, validation, told)
     deployed, head = _deployed(request, network, defense)
 
-    undefended = attach(network.model, Head("logits", classes), None)
-    exact = undefended if network.model is model else attach(model, Head("logits", classes), None)
+    plain = Head("logits", classes)
+    undefended = _serialised(attach(network.model, plain, None))
+    exact = undefended if network.model is model else _serialised(attach(model, plain, None))
+    file = _serialised(deployed)
     post = PostProcessor(head, defense if head.kind == "logits" else None)
-    run_deployed = answerer(deployed, loaded.batch)
+    run_deployed = answerer(file, loaded.batch)
     answerers = Answerers(
         float_model=None if network.quantization is None else answerer(exact, loaded.batch),
         undefended=answerer(undefended, loaded.batch),
@@ -77,6 +86,9 @@ def export(request: ExportRequest, reporter: Reporter) -> Manifest:
         defended=defense is not None,
         keeps_argmax=defense is None or defense.keeps_argmax,
     )
+    came_quantized = is_quantized(model)
+    if came_quantized:
+        measured = replace(measured, accuracy_float=None)
     goldens = _goldens(network, data, answerers, defense, told)
     manifest = Manifest(
         target=request.target.name,
@@ -102,14 +114,23 @@ def export(request: ExportRequest, reporter: Reporter) -> Manifest:
         measured=None if _is_noise(data, network) and validation is None else measured,
         warnings=told.warnings,
     )
-    files = {_MODEL: deployed.SerializeToString(deterministic=True), GOLDEN: goldens.to_bytes()}
-    lab = {LAB_FLOAT: exact.SerializeToString(deterministic=True)}
-    if network.quantization is not None:
-        lab[LAB_INT8] = undefended.SerializeToString(deterministic=True)
+    lab = {} if came_quantized else {LAB_FLOAT: exact}
+    if came_quantized or network.quantization is not None:
+        lab[LAB_INT8] = undefended
     if network.table is not None:
         lab[LAB_TABLE] = network.table.to_bytes()
     told.step(f"writing {request.output}")
-    return publish(Package(manifest, files, lab), request.output, replace_existing=request.replace_existing)
+    return publish(
+        Package(manifest, {_MODEL: file, GOLDEN: goldens.to_bytes()}, lab),
+        request.output,
+        replace_existing=request.replace_existing,
+    )
+
+
+def _serialised(model: ModelProto) -> bytes:
+    """A model's bytes, once: of a large one they take half a second."""
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
 
 
 class _Told:

@@ -30,6 +30,7 @@ FLOAT = "float"
 INT8 = "int8"
 CONTROL = "control"
 END_TO_END = "end-to-end"
+_ABSENT = {FLOAT: "the network was quantized before it came here", INT8: "the artifact was not quantized"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,8 @@ def choose_variants(artifact: Artifact, scratch: Path) -> Variants:
     skipped: list[Skipped] = []
     for name in (FLOAT, INT8):
         file = f"{name}.onnx"
-        if name == INT8 and artifact.manifest.quantization is None:
-            skipped.append(Skipped(name, "the artifact was not quantized"))
+        if file not in artifact.manifest.lab:
+            skipped.append(Skipped(name, _ABSENT[name]))
             continue
         try:
             path = artifact.lab_file(file)

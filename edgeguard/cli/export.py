@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
 
 from edgeguard.calibration.observers import DEFAULT_OBSERVER, OBSERVERS
 from edgeguard.cli.console import Console, print_json
-from edgeguard.cli.options import force_option, json_option, model_argument
+from edgeguard.cli.options import force_option, json_option, model_argument, pairs
 from edgeguard.cli.preprocessing import Chosen, numbers, preprocess_options
+from edgeguard.cli.summary import manifest_json, print_summary
 from edgeguard.defenses.registry import DEFAULT_DEFENSE, DEFENSES
 from edgeguard.errors import UsageError
 from edgeguard.extras import require
 from edgeguard.preprocess import Layout
 from edgeguard.targets import DEFAULT_TARGET, TARGETS, find_target
 
-if TYPE_CHECKING:
-    from edgeguard.manifest import Manifest
-
 __all__ = ["export"]
-
-
-def _pairs(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    pairs = []
-    for value in values:
-        key, equals, text = value.partition("=")
-        if not equals or not key:
-            raise click.BadParameter(f"{value!r} is not of the form NAME=VALUE", param=parameter)
-        pairs.append((key, text))
-    return tuple(pairs)
 
 
 @click.command()
@@ -39,7 +27,7 @@ def _pairs(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 @click.option("--int8", is_flag=True, help="Quantize to 8-bit integers.")
 @click.option("--defend", is_flag=True, help=f"Defend the answers; alone it means --defense {DEFAULT_DEFENSE}.")
 @click.option("--defense", type=click.Choice(list(DEFENSES)), help="Which defense; implies --defend.")
-@click.option("--defense-param", multiple=True, metavar="NAME=VALUE", callback=_pairs, help="A defense's parameter.")
+@click.option("--defense-param", multiple=True, metavar="NAME=VALUE", callback=pairs, help="A defense's parameter.")
 @click.option(
     "--placement", type=click.Choice(["graph", "host"]), default="graph", help="Defend in the file, or after it."
 )
@@ -57,7 +45,7 @@ def _pairs(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 @click.option("--labels", type=click.Path(path_type=Path), help="Class names: one a line, or a JSON list.")
 @click.option("--input-shape", metavar="C,H,W", callback=numbers(int), help="Of one input, if the file does not say.")
 @click.option("--arch", metavar="PKG.MODULE:FACTORY", help="Builds the network that a state_dict belongs to.")
-@click.option("--arch-arg", multiple=True, metavar="NAME=VALUE", callback=_pairs, help="An argument of the factory.")
+@click.option("--arch-arg", multiple=True, metavar="NAME=VALUE", callback=pairs, help="An argument of the factory.")
 @click.option("--trust-pickle", is_flag=True, help="Load pickled code. Only for files that you made yourself.")
 @force_option
 @json_option
@@ -128,64 +116,12 @@ def export(
         )
         manifest = run_export(request, console)
     if as_json:
-        print_json({"artifact": str(request.output), **_facts(manifest)})
+        print_json({"artifact": str(request.output), **manifest_json(manifest)})
     else:
-        _print(manifest, request.output)
+        print_summary(manifest, request.output)
 
 
 def _refuse_without(option: str, given: dict[str, Any]) -> None:
     for name, value in given.items():
         if value:
             raise UsageError(f"means nothing without {option}", where=name, fix=f"Add {option}, or leave it out")
-
-
-def _facts(manifest: Manifest) -> dict[str, Any]:
-    import json
-
-    from edgeguard.manifest import write_manifest
-
-    content: dict[str, Any] = json.loads(write_manifest(manifest))
-    return content
-
-
-def _print(manifest: Manifest, output: Path) -> None:
-    lines = [f"{output}"]
-    if manifest.quantization is not None:
-        facts = manifest.quantization
-        lines.append(
-            f"  int8: {facts.float_bytes / 1024:.0f} -> {facts.int8_bytes / 1024:.0f} KiB, "
-            f"{facts.integer_mac_share:.1%} of multiply-accumulates in integer kernels"
-        )
-    if manifest.calibration is not None:
-        calibration = manifest.calibration
-        halves = calibration.halves_difference
-        lines.append(
-            f"  calibration: {calibration.images} {calibration.source}, {calibration.observer}"
-            + ("" if halves is None else f"; two halves differ by up to {halves:.1%} ({calibration.halves_tensor})")
-        )
-    if manifest.defense is not None:
-        record = manifest.defense
-        settings = [f"{name}={value}" for name, value in record.parameters.items()]
-        lines.append(f"  defense: {', '.join([record.name, *settings])}; placement {record.placement}")
-    if manifest.measured is not None:
-        lines.extend(_measured_lines(manifest))
-    lines.append(f"  next: edgeguard verify {output}; edgeguard bench {output}")
-    click.echo("\n".join(lines))
-
-
-def _measured_lines(manifest: Manifest) -> list[str]:
-    measured = manifest.measured
-    assert measured is not None
-    on = f"{measured.images} {measured.on} images"
-    lines = [f"  agreement with the float model: {measured.agreement:.2%} of {on}"]
-    if measured.accuracy is not None and measured.accuracy_float is not None:
-        lines.append(
-            f"  accuracy: float {measured.accuracy_float:.2%}, undefended {measured.accuracy_undefended:.2%}, "
-            f"deployed {measured.accuracy:.2%}"
-        )
-    if measured.flips is not None:
-        lines.append(
-            f"  the defense flips {measured.flips:.2%} of the classes and moves a posterior by L1 "
-            f"{measured.l1_mean:.3f} on average, {measured.l1_max:.3f} at most"
-        )
-    return lines

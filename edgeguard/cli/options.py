@@ -10,7 +10,7 @@ import click
 
 from edgeguard.errors import BadData, UsageError
 
-__all__ = ["CONFIG", "artifact_argument", "force_option", "json_option", "model_argument"]
+__all__ = ["CONFIG", "artifact_argument", "force_option", "json_option", "model_argument", "pairs"]
 
 CONFIG = "edgeguard.toml"
 
@@ -91,3 +91,14 @@ def _as_typed(option: click.Option, value: Any, name: str, path: Path) -> Any:
 
 def _is_scalar(value: Any) -> bool:
     return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def pairs(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """A callback that reads repeated ``NAME=VALUE``."""
+    found = []
+    for value in values:
+        key, equals, text = value.partition("=")
+        if not equals or not key:
+            raise click.BadParameter(f"{value!r} is not of the form NAME=VALUE", param=parameter)
+        found.append((key, text))
+    return tuple(found)

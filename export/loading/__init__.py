@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from edgeguard.errors import BadModel
-from edgeguard.export.loading.base import Kind, LoadedModel, LoadRequest
+from edgeguard.export.loading.base import Accepts, Kind, LoadedModel, LoadRequest
 from edgeguard.export.loading.files import sniff
 from edgeguard.extras import require
 
-__all__ = ["Kind", "LoadRequest", "LoadedModel", "load_model"]
+__all__ = ["Accepts", "Kind", "LoadRequest", "LoadedModel", "load_model"]
 
 
 def load_model(request: LoadRequest) -> LoadedModel:

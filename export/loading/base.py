@@ -11,8 +11,9 @@ from onnx import ModelProto
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Kind", "LoadRequest", "LoadedModel"]
+__all__ = ["Accepts", "Kind", "LoadRequest", "LoadedModel"]
 
+Accepts = Literal["float", "quantized"]
 Kind = Literal["state-dict", "torchscript", "exported-program", "pickled-module", "onnx"]
 
 
@@ -23,6 +24,8 @@ class LoadRequest:
     :param arch: ``pkg.module:factory``, which builds the network that a state_dict fits.
     :param arch_args: keyword arguments of the factory, as text.
     :param input_shape: of one input, without the batch axis.
+    :param accepts: ``float`` for networks that may be rewritten; ``quantized`` also takes quantized ONNX files,
+        in standard operators or ONNX Runtime's own, to be left as they are.
     :param trust_pickle: whether a pickled ``nn.Module`` may be unpickled, which runs code from the file.
     """
 
@@ -31,6 +34,7 @@ class LoadRequest:
     arch_args: tuple[tuple[str, str], ...] = ()
     input_shape: tuple[int, ...] | None = None
     trust_pickle: bool = False
+    accepts: Accepts = "float"
 
 
 @dataclass(frozen=True, slots=True)

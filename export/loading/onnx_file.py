@@ -15,7 +15,7 @@ from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, checker, d
 from edgeguard.digests import file_digest
 from edgeguard.errors import BadModel, UnsafeFile, UsageError
 from edgeguard.export.inference import inferred
-from edgeguard.export.loading.base import LoadedModel, LoadRequest
+from edgeguard.export.loading.base import Accepts, LoadedModel, LoadRequest
 from edgeguard.export.loading.onnx_functions import check_functions, inline_functions
 from edgeguard.export.loading.onnx_probe import probe_onnx
 from edgeguard.export.loading.onnx_tensors import check_constants, graphs_of, load_external_data, nodes_of
@@ -23,7 +23,7 @@ from edgeguard.export.loading.onnx_text import check_text
 from edgeguard.export.loading.shapes import MAX_ELEMENTS, MAX_NODES, check_input_shape
 from edgeguard.runtimes.ort_session import first_line
 
-__all__ = ["load_onnx", "read_onnx"]
+__all__ = ["is_quantized", "load_onnx", "read_onnx"]
 
 _STANDARD = ("", "ai.onnx")
 # They run as long as their own data says.
@@ -32,6 +32,8 @@ _RANDOM = frozenset(
     {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
 )
 _QUANTIZED = re.compile(r"(Dynamic)?QuantizeLinear|DequantizeLinear|QLinear\w+|QGemm|QAttention|\w+Integer(ToFloat)?")
+# Where ONNX Runtime's quantizer puts the operators that ONNX has no quantized form of.
+_RUNTIME = "com.microsoft"
 
 
 def load_onnx(request: LoadRequest) -> LoadedModel:
@@ -41,7 +43,7 @@ def load_onnx(request: LoadRequest) -> LoadedModel:
     :raises RejectedInput: the file is unsafe, damaged, or not a float network of standard operators.
     """
     with _named(request.path):
-        model, size = _opened(request.path)
+        model, size = _opened(request)
         probe_onnx(request, size)
         return _loaded(model, request)
 
@@ -52,19 +54,25 @@ def read_onnx(request: LoadRequest) -> LoadedModel:
     :raises EdgeguardError: see there.
     """
     with _named(request.path):
-        model, _ = _opened(request.path)
+        model, _ = _opened(request)
         return _loaded(model, request)
 
 
-def _opened(path: Path) -> tuple[ModelProto, int]:
+def is_quantized(model: ModelProto) -> bool:
+    """Whether any operator of the main graph belongs to a quantized network."""
+    return any(_QUANTIZED.fullmatch(node.op_type) for node in model.graph.node)
+
+
+def _opened(request: LoadRequest) -> tuple[ModelProto, int]:
     """What needs no native code but protobuf's: the model with its external data, and the bytes of both."""
+    path = request.path
     model = _parse(path)
     _check_count(model)
     check_text(model)
     size = path.stat().st_size + load_external_data(model, path)
     check_functions(model)
     if not model.functions:
-        _check_operators(model)
+        _check_operators(model, request.accepts)
     check_constants(model)
     return model, size
 
@@ -72,7 +80,7 @@ def _opened(path: Path) -> tuple[ModelProto, int]:
 def _loaded(model: ModelProto, request: LoadRequest) -> LoadedModel:
     if model.functions:
         model = inline_functions(model)
-        _check_operators(model)
+        _check_operators(model, request.accepts)
         check_constants(model)
     _check_valid(model)
     source = _only_input(model.graph)
@@ -115,7 +123,7 @@ def _check_count(model: ModelProto) -> None:
         raise UnsafeFile(f"has {count:,} nodes; the limit is {MAX_NODES:,}")
 
 
-def _check_operators(model: ModelProto) -> None:
+def _check_operators(model: ModelProto, accepts: Accepts) -> None:
     newest = defs.onnx_opset_version()
     version = next((entry.version for entry in model.opset_import if entry.domain in _STANDARD), 1)
     if version > newest:
@@ -127,11 +135,15 @@ def _check_operators(model: ModelProto) -> None:
         for node in graph.node:
             where = f"node {node.name or node.output[0]!r}" if node.output else f"node {node.name!r}"
             if _QUANTIZED.fullmatch(node.op_type):
-                raise BadModel(
-                    f"is quantized already: {node.op_type}",
-                    where=where,
-                    fix="Pass the float network that it was made from; --int8 quantizes it",
-                )
+                if accepts == "float":
+                    raise BadModel(
+                        f"is quantized already: {node.op_type}",
+                        where=where,
+                        fix="Pass the float network that it was made from, which --int8 quantizes; or defend this one "
+                        "as it is, with edgeguard defend",
+                    )
+                if node.domain == _RUNTIME:
+                    continue
             if node.domain not in _STANDARD:
                 raise BadModel(
                     f"uses the custom operator {node.domain}::{node.op_type}, which a device's runtime does not have",

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from edgeguard import errors
 from edgeguard.errors import BadModel, EdgeguardError, UnsafeFile
-from edgeguard.export.loading.base import LoadRequest
+from edgeguard.export.loading.base import Accepts, LoadRequest
 
 __all__ = ["main", "probe_onnx"]
 
@@ -37,6 +37,7 @@ def probe_onnx(request: LoadRequest, size: int) -> None:
     limit = _BASE_BYTES + _COPIES * size
     # -P: a file called onnx.py in the current directory is not onnx.
     command = [sys.executable, "-P", "-c", _CHILD, str(request.path), shape, str(limit), str(SECONDS)]
+    command.append(request.accepts)
     try:
         child = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
@@ -55,14 +56,15 @@ def probe_onnx(request: LoadRequest, size: int) -> None:
         raise getattr(errors, kind)(what, where=where, fix=fix)
 
 
-def main(path: str, shape: str, limit: str, seconds: str) -> None:
+def main(path: str, shape: str, limit: str, seconds: str, accepts: Accepts) -> None:
     """The child: prints ``null``, or the error as JSON."""
     resource.setrlimit(resource.RLIMIT_AS, (int(limit), int(limit)))
     # Even if nobody is left to stop it.
     resource.setrlimit(resource.RLIMIT_CPU, (2 * int(seconds), 2 * int(seconds)))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        _try(LoadRequest(Path(path), input_shape=tuple(map(int, shape.split(","))) if shape else None))
+        dimensions = tuple(map(int, shape.split(","))) if shape else None
+        _try(LoadRequest(Path(path), input_shape=dimensions, accepts=accepts))
     except EdgeguardError as error:
         print(json.dumps([type(error).__name__, error.what, error.where, error.fix]))
     except MemoryError:
@@ -77,7 +79,7 @@ def _try(request: LoadRequest) -> None:
     from edgeguard.export.head import find_head
     from edgeguard.export.loading.onnx_file import read_onnx
     from edgeguard.export.passes.base import run_passes
-    from edgeguard.export.passes.opset import Opset
+    from edgeguard.export.passes.opset import Lift, Opset
     from edgeguard.runtimes.ort_session import open_session, run_session
     from edgeguard.targets import DEFAULT_TARGET, find_target
 
@@ -86,6 +88,7 @@ def _try(request: LoadRequest) -> None:
         find_head(loaded.model)
     except BadModel:
         return  # whoever wants a classifier will say so; nothing is run then
-    model = run_passes(loaded.model, [Opset(find_target(DEFAULT_TARGET))])
+    target = find_target(DEFAULT_TARGET)
+    model = run_passes(loaded.model, [Opset(target) if request.accepts == "float" else Lift(target)])
     session = open_session(model.SerializeToString())
     run_session(session, np.zeros((loaded.batch or 1, *loaded.input_shape), np.float32), loaded.batch)

@@ -13,7 +13,7 @@ from onnx import ModelProto, checker, defs, version_converter
 from edgeguard.errors import BadModel, GuardFailed
 from edgeguard.targets import Target
 
-__all__ = ["Opset", "model_opset"]
+__all__ = ["Lift", "Opset", "model_opset"]
 
 # Per-channel quantization exists from here on.
 _OLDEST = 13
@@ -38,7 +38,11 @@ class Opset:
     def requires(self, model: ModelProto) -> None:
         """No operator may need a newer set than the target's runtime knows."""
         newer = sorted(
-            {node.op_type for node in model.graph.node if _since(node.op_type, model_opset(model)) > self.target.opset}
+            {
+                node.op_type
+                for node in model.graph.node
+                if node.domain in ("", "ai.onnx") and _since(node.op_type, model_opset(model)) > self.target.opset
+            }
         )
         if newer:
             raise BadModel(
@@ -85,6 +89,29 @@ class Opset:
             f"operator set {present} cannot be converted to {_OLDEST} or later: {reason}",
             fix=f"Export the network again with opset_version={self.target.opset}",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """As :class:`Opset`, for models that stay as they are if the target can run them: converted is only what is older
+    than the oldest set that a defense can be written in, or newer than the target's."""
+
+    target: Target
+
+    name: ClassVar[str] = "lift"
+
+    def requires(self, model: ModelProto) -> None:
+        """As :class:`Opset`."""
+        Opset(self.target).requires(model)
+
+    def run(self, model: ModelProto) -> ModelProto:
+        """The model itself, or the nearest that works."""
+        fits = _OLDEST <= model_opset(model) <= self.target.opset and model.ir_version <= self.target.ir_version
+        return model if fits else Opset(self.target).run(model)
+
+    def ensures(self, before: ModelProto, after: ModelProto) -> None:
+        """As :class:`Opset`."""
+        Opset(self.target).ensures(before, after)
 
 
 def _since(operator: str, version: int) -> int:

@@ -54,7 +54,7 @@ def test_a_network_that_mixes_up_its_batch_is_refused() -> None:
         node("Concat", ["m", "m"], "two", axis=0),
         node("Identity", ["two"], "logits"),
     ]
-    with pytest.raises(BadModel, match=r"returns \[2, 10\] for a batch of 1, not \[batch, 10\]"):
+    with pytest.raises(BadModel, match=r"returns \[8, 10\] for a batch of 4, not \[batch, 10\]"):
         prepare(loaded(build(nodes, held), (3, 8, 8)), TARGET)
 
 

@@ -231,7 +231,7 @@ def test_an_artifact_is_replaced_only_when_asked(tmp_path: Path) -> None:
 
 def test_steps_are_told_in_order_and_the_table_is_reused(tmp_path: Path) -> None:
     first = make(tmp_path)
-    kinds = ["loading", "calibrating", "quantizing", "measuring", "writing"]
+    kinds = ["loading", "found", "calibrating", "quantizing", "measuring", "writing"]
     assert [step.split()[0] for step in first.heard.steps] == kinds
     assert first.heard.ticks[-1] == (64, 64)
     second = make(tmp_path, replace_existing=True, quantization=QuantizationChoice("int8"))

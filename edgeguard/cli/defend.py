@@ -1,0 +1,99 @@
+"""``edgeguard defend``: an existing ONNX classifier gets a defense and stays what it was otherwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from edgeguard.calibration.observers import DEFAULT_OBSERVER
+from edgeguard.cli.console import Console, print_json
+from edgeguard.cli.options import force_option, json_option, model_argument, pairs
+from edgeguard.cli.preprocessing import Chosen, numbers, preprocess_options
+from edgeguard.cli.summary import manifest_json, print_summary
+from edgeguard.defenses.registry import DEFAULT_DEFENSE, DEFENSES
+from edgeguard.errors import BadModel
+from edgeguard.extras import require
+from edgeguard.preprocess import Layout
+from edgeguard.targets import DEFAULT_TARGET, TARGETS, find_target
+
+__all__ = ["defend"]
+
+
+@click.command()
+@model_argument
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Artifact; default: MODEL.edgeguard.")
+@click.option(
+    "--defense", type=click.Choice(list(DEFENSES)), default=DEFAULT_DEFENSE, show_default=True, help="Which defense."
+)
+@click.option("--defense-param", multiple=True, metavar="NAME=VALUE", callback=pairs, help="A defense's parameter.")
+@click.option(
+    "--placement", type=click.Choice(["graph", "host"]), default="graph", help="Defend in the file, or after it."
+)
+@click.option("--target", type=click.Choice(list(TARGETS)), default=DEFAULT_TARGET, show_default=True, help="Device.")
+@click.option("--validation", type=click.Path(path_type=Path), help="Images to measure on: folder, .npz (x, y), .npy.")
+@preprocess_options
+@click.option("--labels", type=click.Path(path_type=Path), help="Class names: one a line, or a JSON list.")
+@click.option("--input-shape", metavar="C,H,W", callback=numbers(int), help="Of one input, if the file does not say.")
+@force_option
+@json_option
+def defend(
+    model: Path,
+    output: Path | None,
+    defense: str,
+    defense_param: tuple[tuple[str, str], ...],
+    placement: Literal["graph", "host"],
+    target: str,
+    validation: Path | None,
+    preprocess: str | None,
+    crop: float | None,
+    colour: str | None,
+    layout: Layout,
+    mean: tuple[float, ...] | None,
+    std: tuple[float, ...] | None,
+    scale: float | None,
+    resample: str | None,
+    labels: Path | None,
+    input_shape: tuple[int, ...] | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Defend the answers of an existing ONNX classifier, float or quantized, whoever exported it.
+
+    The network computes as it did up to its logits; only what it returns changes. To quantize as well, or to begin
+    with a .pt file, use export.
+
+    \b
+    edgeguard defend classifier_int8.onnx --defense label --validation photos/ --preprocess imagenet
+    """
+    require("onnx", "export")
+    from edgeguard.export.labels import read_labels
+    from edgeguard.export.loading import LoadRequest
+    from edgeguard.export.loading.files import sniff
+    from edgeguard.export.network import leave_alone
+    from edgeguard.export.pipeline import export as run_export
+    from edgeguard.export.request import CalibrationChoice, DefenseChoice, ExportRequest
+
+    if sniff(model) == "torch-zip":
+        raise BadModel(
+            "is a torch file; defend takes ONNX classifiers", where=str(model), fix="Use edgeguard export --defend"
+        )
+    with Console() as console:
+        request = ExportRequest(
+            load=LoadRequest(model, input_shape=input_shape, accepts="quantized"),
+            output=output or model.with_suffix(".edgeguard"),
+            target=find_target(target),
+            preprocess=Chosen(preprocess, crop, colour, layout, mean, std, scale, resample, console.warn),
+            calibration=CalibrationChoice(None, DEFAULT_OBSERVER),
+            quantization=None,
+            defense=DefenseChoice(defense, defense_param, placement),
+            validation=validation,
+            labels=() if labels is None else read_labels(labels),
+            replace_existing=force,
+        )
+        manifest = run_export(request, console, prepare=leave_alone)
+    if as_json:
+        print_json({"artifact": str(request.output), **manifest_json(manifest)})
+    else:
+        print_summary(manifest, request.output)

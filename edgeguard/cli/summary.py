@@ -1,0 +1,72 @@
+"""What a command that makes an artifact says about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from edgeguard.manifest import Manifest
+
+__all__ = ["manifest_json", "print_summary"]
+
+
+def manifest_json(manifest: Manifest) -> dict[str, Any]:
+    """A manifest as JSON data."""
+    import json
+
+    from edgeguard.manifest import write_manifest
+
+    content: dict[str, Any] = json.loads(write_manifest(manifest))
+    return content
+
+
+def print_summary(manifest: Manifest, output: Path) -> None:
+    """What was made, and what to do next, for a person."""
+    lines = [f"{output}"]
+    if manifest.quantization is not None:
+        facts = manifest.quantization
+        lines.append(
+            f"  int8: {facts.float_bytes / 1024:.0f} -> {facts.int8_bytes / 1024:.0f} KiB, "
+            f"{facts.integer_mac_share:.1%} of multiply-accumulates in integer kernels"
+        )
+    if manifest.calibration is not None:
+        calibration = manifest.calibration
+        halves = calibration.halves_difference
+        lines.append(
+            f"  calibration: {calibration.images} {calibration.source}, {calibration.observer}"
+            + ("" if halves is None else f"; two halves differ by up to {halves:.1%} ({calibration.halves_tensor})")
+        )
+    if manifest.defense is not None:
+        record = manifest.defense
+        settings = [f"{name}={value}" for name, value in record.parameters.items()]
+        lines.append(f"  defense: {', '.join([record.name, *settings])}; placement {record.placement}")
+    if manifest.measured is not None:
+        lines.extend(_measured_lines(manifest))
+    lines.append(f"  next: edgeguard verify {output}; edgeguard bench {output}")
+    click.echo("\n".join(lines))
+
+
+def _measured_lines(manifest: Manifest) -> list[str]:
+    measured = manifest.measured
+    assert measured is not None
+    on = f"{measured.images} {measured.on} images"
+    named = (
+        ("float", measured.accuracy_float),
+        ("undefended", measured.accuracy_undefended),
+        ("deployed", measured.accuracy),
+    )
+    known = [f"{name} {value:.2%}" for name, value in named if value is not None]
+    # Only a model that came quantized has an accuracy, but none in float.
+    came = "float model" if measured.accuracy is None or measured.accuracy_float is not None else "model as it came"
+    lines = [f"  agreement with the {came}: {measured.agreement:.2%} of {on}"]
+    if known:
+        lines.append(f"  accuracy: {', '.join(known)}")
+    if measured.flips is not None:
+        lines.append(
+            f"  the defense flips {measured.flips:.2%} of the classes and moves a posterior by L1 "
+            f"{measured.l1_mean:.3f} on average, {measured.l1_max:.3f} at most"
+        )
+    return lines
