@@ -13,6 +13,8 @@ from edgeguard.errors import BadData, UsageError
 __all__ = ["CONFIG", "artifact_argument", "force_option", "json_option", "model_argument", "pairs"]
 
 CONFIG = "edgeguard.toml"
+# A model may come from anywhere, and the file beside it with it: neither may decide that code is run.
+_COMMAND_LINE_ONLY = frozenset({"arch", "trust-pickle"})
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 force_option = click.option("--force", is_flag=True, help="Replace an output that exists already.")
@@ -59,6 +61,12 @@ def _section(path: Path, ctx: click.Context) -> dict[str, Any]:
     if unknown:
         raise UsageError(
             f"{command.name} has no option {unknown[0]!r}", where=where, fix=f"It has: {', '.join(sorted(options))}"
+        )
+    for name in sorted(_COMMAND_LINE_ONLY & set(section)):
+        raise UsageError(
+            f"{name} runs code, which a file beside the model cannot ask for",
+            where=where,
+            fix=f"Say it on the command line: --{name}",
         )
     return {str(options[name].name): _as_typed(options[name], value, name, path) for name, value in section.items()}
 

@@ -157,3 +157,13 @@ def test_every_option_of_export_may_stand_there(desk: Path, here: Here) -> None:
     for name in names:
         configure(desk, f"[export]\n{name[2:]} = {json.dumps(values.get(name, 'x'))}\n")
         assert "has no option" not in here("export", "nowhere.onnx").err
+
+
+@pytest.mark.parametrize("line", ["trust-pickle = true", 'arch = "evil:network"'])
+def test_a_file_beside_the_model_cannot_have_code_run(desk: Path, here: Here, line: str) -> None:
+    """Whoever sends a model can send an edgeguard.toml and a module with it."""
+    (desk / "evil.py").write_text("import pathlib\npathlib.Path('canary').touch()\n")
+    configure(desk, f"{USUAL}{line}\n")
+    here("export", "model.onnx").failed(2, "edgeguard.toml", "runs code", f"--{line.split()[0]}")
+    assert not (desk / "canary").exists()
+    assert not (desk / "model.edgeguard").exists()
