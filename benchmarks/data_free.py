@@ -25,9 +25,9 @@ from edgeguard.calibration.collect import collect
 from edgeguard.calibration.observers import find_observer
 from edgeguard.calibration.sets import array_set
 from edgeguard.export.loading import LoadRequest, load_model
-from edgeguard.export.network import prepare
 from edgeguard.export.passes.base import run_passes
 from edgeguard.export.passes.quantize import Quantize, probe, quantizable_tensors
+from edgeguard.export.prepare import prepare
 from edgeguard.export.synthetic import synthesize
 from edgeguard.preprocess import Preprocess
 from edgeguard.runtimes.ort_session import open_session, run_session
@@ -76,7 +76,7 @@ def main() -> None:
     weights = reference / "models" / "resnet20_cifar10.pt"
     loaded = load_model(LoadRequest(weights, "tests.networks:resnet20", input_shape=(3, 32, 32)))
     assert loaded.module is not None
-    model, _ = prepare(loaded, TARGET)
+    model = prepare(loaded, TARGET).model
     begin = time.monotonic()
     made = synthesize(
         loaded.module,

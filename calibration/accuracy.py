@@ -18,7 +18,7 @@ from edgeguard.calibration.data_set import DataSet, checked_batches
 from edgeguard.contract import check_contract
 from edgeguard.errors import UsageError
 from edgeguard.runtimes import Runtime
-from edgeguard.runtimes.ort_session import open_session, run_session
+from edgeguard.runtimes.ort_session import answerer
 
 __all__ = ["BINS", "AccuracyReport", "CalibrationError", "Share", "measure_accuracy"]
 
@@ -151,8 +151,7 @@ def _references(artifact: Artifact) -> tuple[Answerer | None, Answerer | None, t
 
 
 def _answerer(artifact: Artifact, name: str) -> Answerer:
-    session = open_session(artifact.lab_file(name))
-    return lambda inputs: run_session(session, inputs, artifact.manifest.model.batch)
+    return answerer(artifact.lab_file(name), artifact.manifest.model.batch)
 
 
 class _Sums:

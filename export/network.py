@@ -12,32 +12,24 @@ from onnx import ModelProto
 
 from edgeguard.calibration.sets import DataSet
 from edgeguard.calibration.table import CalibrationTable
-from edgeguard.errors import BadModel, GuardFailed
+from edgeguard.errors import GuardFailed
 from edgeguard.export.calibrating import obtain_table
 from edgeguard.export.checks import integer_mac_share, optimizer_difference
-from edgeguard.export.head import LOGITS, cut_to_logits, find_head
-from edgeguard.export.loading import LoadedModel
+from edgeguard.export.head import LOGITS
 from edgeguard.export.passes.base import run_passes
-from edgeguard.export.passes.flat_bias import FlatBias
-from edgeguard.export.passes.fold import Fold
-from edgeguard.export.passes.opset import Lift, Opset
 from edgeguard.export.passes.quantize import Quantize, quantizable_tensors
-from edgeguard.export.passes.strip import Strip
+from edgeguard.export.prepare import Prepared
 from edgeguard.export.request import ExportRequest, QuantizationChoice, Reporter
 from edgeguard.manifest import CalibrationFacts, QuantizationFacts
-from edgeguard.runtimes.ort_session import open_session, run_session
-from edgeguard.targets import Target
+from edgeguard.runtimes.ort_session import answerer
 
-__all__ = ["Network", "answerer", "keep_in_float", "leave_alone", "prepare", "quantize", "sample"]
+__all__ = ["Network", "keep_in_float", "quantize", "sample"]
 
 Array = np.ndarray[Any, Any]
 
 # Graph optimizations may move a logit by rounding differently, never by more than this (onnxruntime#11576, #24711).
 _OPTIMIZER_STEPS = 8.0
 _LEVELS = 255
-# Inputs that a network is tried on, and how far from 1 its answers' sums are those of logits, not of a posterior.
-_TRIED = 4
-_SUM = 1e-3
 # Below this, what stays in float decides the latency.
 _INTEGER_SHARE = 0.8
 
@@ -60,61 +52,17 @@ class Network:
     table: CalibrationTable | None = None
 
 
-def prepare(loaded: LoadedModel, target: Target) -> tuple[ModelProto, int]:
-    """The float network as every later step wants it: stripped, in the target's operator set, folded, ending in logits.
-
-    :returns: the network and its number of classes.
-    :raises BadModel: it has no classification head, or does not run.
-    """
-    return _ending_in_logits(run_passes(loaded.model, [Strip(), Opset(target), Fold(), FlatBias()]), loaded)
-
-
-def leave_alone(loaded: LoadedModel, target: Target) -> tuple[ModelProto, int]:
-    """As :func:`prepare`, but the network computes as it did up to its logits: it was tuned or quantized elsewhere.
-
-    :returns: the network and its number of classes.
-    :raises BadModel: see there.
-    """
-    return _ending_in_logits(run_passes(loaded.model, [Strip(), Lift(target)]), loaded)
-
-
-def _ending_in_logits(model: ModelProto, loaded: LoadedModel) -> tuple[ModelProto, int]:
-    head = find_head(model)
-    logits = cut_to_logits(model, head)
-    count = loaded.batch or _TRIED
-    noise = np.random.default_rng(0).random((count, *loaded.input_shape), np.float32)
-    values = run_session(open_session(logits.SerializeToString()), noise, loaded.batch)
-    if values.shape != (count, head.classes):
-        raise BadModel(f"the network returns {list(values.shape)} for a batch of {count}, not [batch, {head.classes}]")
-    if values.min() >= 0 and np.abs(values.sum(axis=-1) - 1).max() < _SUM and np.isfinite(values).all():
-        raise BadModel(
-            "its answers are a posterior already, but not from a softmax that could be taken off",
-            fix="Export the network up to its logits",
-        )
-    return logits, head.classes
-
-
-def keep_in_float(model: ModelProto, classes: int, inputs: Array, batch: int | None) -> Network:
+def keep_in_float(prepared: Prepared, inputs: Array) -> Network:
     """The network as it is; its step is what int8 logits over ``inputs`` would have."""
-    run = answerer(model.SerializeToString(), batch)
-    logits = run(inputs)
-    return Network(model, run, classes, step=_step(min(0.0, float(logits.min())), max(0.0, float(logits.max()))))
-
-
-def answerer(model: bytes, batch: int | None) -> Callable[[Array], Array]:
-    """A function that runs a serialised model: inputs ``[n, *input_shape]`` to its output.
-
-    :raises BadModel: ONNX Runtime refuses it.
-    """
-    session = open_session(model)
-    return lambda inputs: run_session(session, inputs, batch)
+    logits = prepared.logits(inputs)
+    step = _step(min(0.0, float(logits.min())), max(0.0, float(logits.max())))
+    return Network(prepared.model, prepared.logits, prepared.classes, step)
 
 
 def quantize(
     request: ExportRequest,
     choice: QuantizationChoice,
-    model: ModelProto,
-    classes: int,
+    prepared: Prepared,
     data: DataSet,
     batch: int | None,
     reporter: Reporter,
@@ -123,6 +71,7 @@ def quantize(
 
     :raises GuardFailed: graph optimizations change its answers.
     """
+    model = prepared.model
     tensors = quantizable_tensors(model, choice.keep_float)
     # The logits' range gives the step that goldens are measured in, whether or not they are quantized.
     observed = tensors if LOGITS in tensors else (*tensors, LOGITS)
@@ -159,7 +108,7 @@ def quantize(
     return Network(
         quantized,
         answerer(quantized.SerializeToString(), batch),
-        classes,
+        prepared.classes,
         step,
         facts,
         _calibration_facts(table, data),

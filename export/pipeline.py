@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -21,18 +20,18 @@ from edgeguard.export.head import attach, expose_integer_logits, find_head
 from edgeguard.export.loading import LoadedModel, load_model
 from edgeguard.export.loading.onnx_file import is_quantized
 from edgeguard.export.measure import Answerers, measure
-from edgeguard.export.network import Network, answerer, keep_in_float, prepare, quantize, sample
+from edgeguard.export.network import Network, keep_in_float, quantize, sample
 from edgeguard.export.packing import Package, check_place, publish
+from edgeguard.export.prepare import Prepare, Prepared, prepare
 from edgeguard.export.request import ExportRequest, Reporter
 from edgeguard.export.tools import tool_versions
 from edgeguard.manifest import DefenseRecord, Manifest, ModelFacts, SourceFacts
 from edgeguard.preprocess import Preprocess
-from edgeguard.targets import Target
+from edgeguard.runtimes.ort_session import answerer
 
 __all__ = ["export"]
 
 Array = np.ndarray[Any, Any]
-Prepare = Callable[[LoadedModel, Target], tuple[ModelProto, int]]
 
 _MODEL = "model.onnx"
 # Enough candidates that some have margin to every decision, few enough to hold in memory.
@@ -45,7 +44,7 @@ def export(request: ExportRequest, reporter: Reporter, *, prepare: Prepare = pre
 
     Everything that can be refused is refused before anything is written.
 
-    :param prepare: makes the network that everything later starts from; see :mod:`edgeguard.export.network`.
+    :param prepare: makes the network that everything later starts from; see :mod:`edgeguard.export.prepare`.
     :raises UsageError: contradicting options.
     :raises RejectedInput: the model or a data set cannot be used, or a guard refuses the result.
     """
@@ -55,19 +54,20 @@ def export(request: ExportRequest, reporter: Reporter, *, prepare: Prepare = pre
     loaded = load_model(request.load)
     told.step(f"found {find_head(loaded.model)}")
     preprocess = request.preprocess(loaded.input_shape)
-    model, classes = prepare(loaded, request.target)
+    prepared = prepare(loaded, request.target)
+    classes = prepared.classes
     if request.labels and len(request.labels) != classes:
         raise BadData(f"{len(request.labels)} labels for {classes} classes", where="--labels")
     defense = _defense(request, classes)
     validation = None
     if request.validation is not None:
         validation = open_set(request.validation, preprocess, loaded.input_shape, names=request.labels)
-    network, data = _network(request, loaded, model, classes, preprocess, validation, told)
+    network, data = _network(request, loaded, prepared, preprocess, validation, told)
     deployed, head = _deployed(request, network, defense)
 
     plain = Head("logits", classes)
     undefended = _serialised(attach(network.model, plain, None))
-    exact = undefended if network.model is model else _serialised(attach(model, plain, None))
+    exact = undefended if network.model is prepared.model else _serialised(attach(prepared.model, plain, None))
     file = _serialised(deployed)
     post = PostProcessor(head, defense if head.kind == "logits" else None)
     run_deployed = answerer(file, loaded.batch)
@@ -86,7 +86,7 @@ def export(request: ExportRequest, reporter: Reporter, *, prepare: Prepare = pre
         defended=defense is not None,
         keeps_argmax=defense is None or defense.keeps_argmax,
     )
-    came_quantized = is_quantized(model)
+    came_quantized = is_quantized(prepared.model)
     if came_quantized:
         measured = replace(measured, accuracy_float=None)
     goldens = _goldens(network, data, answerers, defense, told)
@@ -159,8 +159,7 @@ def _defense(request: ExportRequest, classes: int) -> Defense | None:
 def _network(
     request: ExportRequest,
     loaded: LoadedModel,
-    model: ModelProto,
-    classes: int,
+    prepared: Prepared,
     preprocess: Preprocess | None,
     validation: DataSet | None,
     told: _Told,
@@ -170,7 +169,7 @@ def _network(
         data = choose_set(request, loaded, preprocess, told)
         if validation is not None:
             check_disjoint(data, validation)
-        return quantize(request, request.quantization, model, classes, data, loaded.batch, told), data
+        return quantize(request, request.quantization, prepared, data, loaded.batch, told), data
     if request.calibration.data is not None:
         data = open_set(
             request.calibration.data,
@@ -181,7 +180,7 @@ def _network(
         )
     else:
         data = validation or array_set(_noise(loaded.input_shape, preprocess), synthetic=True)
-    return keep_in_float(model, classes, sample(data, _CANDIDATES), loaded.batch), data
+    return keep_in_float(prepared, sample(data, _CANDIDATES)), data
 
 
 def _noise(shape: tuple[int, ...], preprocess: Preprocess | None) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from edgeguard.errors import BadModel
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["first_line", "open_session", "run_session"]
+__all__ = ["answerer", "first_line", "open_session", "run_session"]
 
 Array = np.ndarray[Any, Any]
 
@@ -71,6 +72,17 @@ def run_session(session: onnxruntime.InferenceSession, inputs: Array, batch: int
         return np.concatenate(blocks)
     except Exception as error:  # ONNX Runtime raises a dozen unrelated types
         raise BadModel(f"ONNX Runtime fails while running it: {first_line(error)}") from None
+
+
+def answerer(model: Path | bytes, batch: int | None) -> Callable[[Array], Array]:
+    """A function that runs a model: inputs ``[n, *input_shape]`` to its only output.
+
+    :param model: a file, or a serialised model.
+    :param batch: the batch size that the graph is fixed to, or ``None``.
+    :raises BadModel: ONNX Runtime refuses it.
+    """
+    session = open_session(model)
+    return lambda inputs: run_session(session, inputs, batch)
 
 
 def first_line(error: Exception) -> str:

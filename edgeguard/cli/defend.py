@@ -71,8 +71,8 @@ def defend(
     from edgeguard.export.labels import read_labels
     from edgeguard.export.loading import LoadRequest
     from edgeguard.export.loading.files import sniff
-    from edgeguard.export.network import leave_alone
     from edgeguard.export.pipeline import export as run_export
+    from edgeguard.export.prepare import leave_alone
     from edgeguard.export.request import CalibrationChoice, DefenseChoice, ExportRequest
 
     if sniff(model) == "torch-zip":

@@ -28,7 +28,8 @@ def model_opset(model: ModelProto) -> int:
 class Opset:
     """Converts to the target's operator set and stamps its IR version.
 
-    A model that cannot be converted all the way keeps the newest set from 13 on that it can be converted to.
+    An older model that cannot be converted all the way keeps the newest set from 13 on that it can be converted to. A
+    newer one is converted down, which onnx can do where a newer operator only knows more types.
     """
 
     target: Target
@@ -36,20 +37,10 @@ class Opset:
     name: ClassVar[str] = "opset"
 
     def requires(self, model: ModelProto) -> None:
-        """No operator may need a newer set than the target's runtime knows."""
-        newer = sorted(
-            {
-                node.op_type
-                for node in model.graph.node
-                if node.domain in ("", "ai.onnx") and _since(node.op_type, model_opset(model)) > self.target.opset
-            }
-        )
-        if newer:
-            raise BadModel(
-                f"{', '.join(newer)} need a newer operator set than {self.target.opset}, the newest that target "
-                f"{self.target.name} promises to run",
-                fix="Export the network with an older opset_version",
-            )
+        """Every operator exists, in some form, in the newest set that the target's runtime knows."""
+        unknown = sorted({name for name in _newer(model, self.target.opset) if not defs.has(name, self.target.opset)})
+        if unknown:
+            raise self._too_new(unknown)
 
     def run(self, model: ModelProto) -> ModelProto:
         """The model in the target's set, or the nearest that works."""
@@ -59,9 +50,7 @@ class Opset:
         if present < self.target.opset:
             result = self._upgrade(model, present)
         elif present > self.target.opset:
-            for entry in result.opset_import:
-                if entry.domain in ("", "ai.onnx"):
-                    entry.version = self.target.opset
+            result = self._downgrade(result)
         result.ir_version = self.target.ir_version
         return result
 
@@ -75,6 +64,25 @@ class Opset:
             raise GuardFailed(f"the model is invalid after conversion: {str(error).splitlines()[0]}") from None
         if [value.name for value in before.graph.output] != [value.name for value in after.graph.output]:
             raise GuardFailed("conversion changed the outputs' names")
+
+    def _downgrade(self, model: ModelProto) -> ModelProto:
+        newer = _newer(model, self.target.opset)
+        if newer:
+            try:
+                return version_converter.convert_version(model, self.target.opset)
+            except Exception:  # the converter raises RuntimeError and ConvertError for every reason
+                raise self._too_new(newer) from None
+        for entry in model.opset_import:
+            if entry.domain in ("", "ai.onnx"):
+                entry.version = self.target.opset
+        return model
+
+    def _too_new(self, operators: list[str]) -> BadModel:
+        return BadModel(
+            f"{', '.join(operators)} need a newer operator set than {self.target.opset}, the newest that target "
+            f"{self.target.name} promises to run",
+            fix="Export the network with an older opset_version",
+        )
 
     def _upgrade(self, model: ModelProto, present: int) -> ModelProto:
         reason = ""
@@ -112,6 +120,13 @@ class Lift:
     def ensures(self, before: ModelProto, after: ModelProto) -> None:
         """As :class:`Opset`."""
         Opset(self.target).ensures(before, after)
+
+
+def _newer(model: ModelProto, opset: int) -> list[str]:
+    """Operators of the main graph whose present form is newer than a set."""
+    present = model_opset(model)
+    standard = {node.op_type for node in model.graph.node if node.domain in ("", "ai.onnx")}
+    return sorted(name for name in standard if _since(name, present) > opset)
 
 
 def _since(operator: str, version: int) -> int:

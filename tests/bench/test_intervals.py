@@ -62,9 +62,7 @@ def test_processes_that_agree_by_luck_are_no_surer_than_their_blocks() -> None:
     assert math.log(found.high) > 0.02
 
 
-processes_of_blocks = st.lists(
-    st.lists(st.floats(-1, 1), min_size=6, max_size=6).map(np.array), min_size=3, max_size=6
-)
+processes_of_blocks = st.lists(st.lists(st.floats(-1, 1), min_size=6, max_size=6).map(np.array), min_size=3, max_size=6)
 
 
 @settings(deadline=None, max_examples=50)

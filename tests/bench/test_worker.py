@@ -166,9 +166,7 @@ def test_a_process_that_hangs_is_ended(subjects: dict[str, Subject], impostor: A
 
 
 def test_what_a_library_prints_does_not_spoil_the_answer(subjects: dict[str, Subject], tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(
-        "import atexit, os\natexit.register(lambda: os.write(1, b'noise'))\n"
-    )
+    (tmp_path / "sitecustomize.py").write_text("import atexit, os\natexit.register(lambda: os.write(1, b'noise'))\n")
     done = subprocess.run(
         [sys.executable, "-m", "edgeguard.bench.worker"],
         input=to_json(request(subjects["int8"])),

@@ -13,9 +13,10 @@ from edgeguard.calibration.observers import Range, find_observer
 from edgeguard.calibration.sets import array_set
 from edgeguard.export.head import LOGITS
 from edgeguard.export.passes.quantize import probe, quantizable_tensors
-from edgeguard.runtimes.ort_session import open_session, run_session
+from edgeguard.export.prepare import Prepared
+from edgeguard.runtimes.ort_session import answerer, open_session, run_session
 
-__all__ = ["Array", "build", "count", "measured_ranges", "node", "random_inputs", "run"]
+__all__ = ["Array", "build", "count", "measured_ranges", "node", "prepared", "random_inputs", "run"]
 
 Array = np.ndarray[Any, Any]
 
@@ -65,6 +66,11 @@ def measured_ranges(model: ModelProto, inputs: Array, keep_float: tuple[str, ...
     data = array_set(inputs, synthetic=False)
     found = collect(probe(model, tensors), model.graph.input[0].name, tensors, data, find_observer("min-max"))
     return found.ranges
+
+
+def prepared(model: ModelProto, classes: int = 10) -> Prepared:
+    """A network that ends in logits already, as later steps take it."""
+    return Prepared(model, answerer(model.SerializeToString(), None), classes)
 
 
 def count(model: ModelProto, kind: str) -> int:

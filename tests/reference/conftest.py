@@ -11,7 +11,7 @@ import pytest
 from onnx import ModelProto
 
 from edgeguard.export.loading import LoadRequest, load_model
-from edgeguard.export.network import prepare
+from edgeguard.export.prepare import prepare
 from edgeguard.preprocess import Preprocess
 from edgeguard.targets import find_target
 from tests.export.graphs import Array
@@ -54,6 +54,6 @@ def mnist_test(reference: Path, imgpack: ModuleType) -> Images:
 def resnet20(reference: Path) -> ModelProto:
     """ResNet-20 from its state_dict, as every export prepares it."""
     request = LoadRequest(reference / "models" / "resnet20_cifar10.pt", ARCH, input_shape=(3, 32, 32))
-    model, classes = prepare(load_model(request), find_target("arm64"))
-    assert classes == 10
-    return model
+    prepared = prepare(load_model(request), find_target("arm64"))
+    assert prepared.classes == 10
+    return prepared.model

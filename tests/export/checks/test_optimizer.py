@@ -13,7 +13,7 @@ from edgeguard.export.checks import optimizer_difference
 from edgeguard.export.network import quantize
 from edgeguard.export.request import QuantizationChoice
 from tests.export.checks.models import exact, quantized
-from tests.export.graphs import build, node, random_inputs
+from tests.export.graphs import build, node, prepared, random_inputs
 from tests.export.requests import Heard, request_for
 
 INPUTS = random_inputs(16, (3, 16, 16))
@@ -58,7 +58,7 @@ def test_more_than_eight_steps_stop_the_export(
     data = array_set(INPUTS, synthetic=False)
 
     def export() -> float:
-        facts = quantize(request, QuantizationChoice(), exact(), 10, data, None, Heard()).quantization
+        facts = quantize(request, QuantizationChoice(), prepared(exact()), data, None, Heard()).quantization
         assert facts is not None
         return facts.optimizer_max_steps
 

@@ -57,10 +57,33 @@ def test_newer_sets_are_relabelled_where_the_operators_are_older(opset: int) -> 
     assert np.array_equal(run(converted, values), run(dense(20, 9), values))
 
 
-@pytest.mark.parametrize(("opset", "named"), [(21, "Flatten"), (22, "Conv, Flatten")])
-def test_operators_that_are_newer_than_the_target_are_named(opset: int, named: str) -> None:
-    with pytest.raises(BadModel, match=rf"^{named} need a newer operator set than 20.*arm64.*opset_version"):
-        Opset(TARGET).requires(network(opset, 10))
+@pytest.mark.parametrize("opset", [21, 22, 24])
+def test_operators_that_only_learned_more_types_are_converted_down(opset: int) -> None:
+    """Flatten is newer from set 21 on, Conv from 22 on."""
+    model = network(opset, 10)
+    Opset(TARGET).requires(model)
+    converted = Opset(TARGET).run(model)
+    Opset(TARGET).ensures(model, converted)
+    assert (model_opset(converted), converted.ir_version) == (20, 9)
+    values = random_inputs(4)
+    assert np.array_equal(run(converted, values), run(network(20), values))
+
+
+def test_operators_that_the_target_does_not_have_are_named() -> None:
+    held = {"s": np.ones(192, np.float32)}
+    nodes = [node("RMSNormalization", ["x", "s"], "r"), node("Softmax", ["r"], "out")]
+    model = build(nodes, held, shape=(192,), output="out", output_shape=("batch", 192), opset=23, ir_version=10)
+    with pytest.raises(BadModel, match=r"^RMSNormalization need a newer operator set than 20.*arm64.*opset_version"):
+        Opset(TARGET).requires(model)
+
+
+def test_operators_that_cannot_be_converted_down_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(model: ModelProto, version: int) -> ModelProto:
+        raise RuntimeError("no adapter")
+
+    monkeypatch.setattr(opset_module.version_converter, "convert_version", failing)
+    with pytest.raises(BadModel, match=r"^Conv, Flatten need a newer operator set than 20"):
+        Opset(TARGET).run(network(22, 10))
 
 
 def test_a_target_of_its_own() -> None:

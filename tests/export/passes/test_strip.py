@@ -11,9 +11,9 @@ from onnx import ModelProto, helper
 
 from edgeguard.errors import GuardFailed
 from edgeguard.export.loading import LoadedModel
-from edgeguard.export.network import prepare
 from edgeguard.export.passes.base import run_passes
 from edgeguard.export.passes.strip import Strip
+from edgeguard.export.prepare import prepare
 from edgeguard.targets import find_target
 from tests.export.checks.models import quantized
 from tests.export.graphs import build, node, random_inputs, run
@@ -65,7 +65,7 @@ def test_what_torch_writes_about_the_source_does_not_reach_the_artifact(loaded: 
     here = str(Path(__file__).parents[3]).encode()
     found = loaded("state.pt")
     assert here in found.model.SerializeToString()
-    model, _ = prepare(found, find_target("arm64"))
+    model = prepare(found, find_target("arm64")).model
     data = model.SerializeToString()
     assert here not in data
     assert b"networks.py" not in data
