@@ -8,8 +8,6 @@ bring the two largest entries of an answer closer than that: such an input is no
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,8 +15,9 @@ import numpy as np
 from edgeguard.defenses.head import Head, posterior
 from edgeguard.defenses.ops import NumpyOps
 from edgeguard.defenses.registry import Defense
+from edgeguard.runtimes.goldens import Goldens
 
-__all__ = ["MARGIN_STEPS", "Goldens", "choose_goldens", "decision_margin"]
+__all__ = ["MARGIN_STEPS", "choose_goldens", "decision_margin"]
 
 Array = np.ndarray[Any, Any]
 
@@ -27,30 +26,6 @@ MARGIN_STEPS = 3
 _MOST = 32
 _BYTES = 2 << 20
 _FLOAT_NOISE = 1e-5
-
-
-@dataclass(frozen=True, slots=True)
-class Goldens:
-    """Golden inputs and what is expected of them.
-
-    :param inputs: float32 ``[n, *input_shape]``.
-    :param answers: float32 ``[n, classes]``.
-    :param tolerance: float32 ``[n]``, largest absolute difference of an entry that one step of the logits explains.
-    """
-
-    inputs: Array
-    answers: Array
-    tolerance: Array
-
-    def __len__(self) -> int:
-        """How many there are."""
-        return len(self.inputs)
-
-    def to_bytes(self) -> bytes:
-        """The content of ``golden.npz``."""
-        stream = io.BytesIO()
-        np.savez_compressed(stream, inputs=self.inputs, answers=self.answers, tolerance=self.tolerance)
-        return stream.getvalue()
 
 
 def choose_goldens(inputs: Array, logits: Array, answers: Array, step: float, defense: Defense | None) -> Goldens:

@@ -15,7 +15,7 @@ from edgeguard.defenses.postprocess import PostProcessor
 from edgeguard.defenses.registry import Defense, configure, parameters
 from edgeguard.errors import BadData
 from edgeguard.export.calibrating import choose_set
-from edgeguard.export.golden import Goldens, choose_goldens
+from edgeguard.export.golden import choose_goldens
 from edgeguard.export.head import attach, expose_integer_logits, find_head
 from edgeguard.export.loading import LoadedModel, load_model
 from edgeguard.export.loading.onnx_file import is_quantized
@@ -27,6 +27,7 @@ from edgeguard.export.request import ExportRequest, Reporter
 from edgeguard.export.tools import tool_versions
 from edgeguard.manifest import DefenseRecord, Manifest, ModelFacts, SourceFacts
 from edgeguard.preprocess import Preprocess
+from edgeguard.runtimes.goldens import Goldens
 from edgeguard.runtimes.ort_session import answerer
 
 __all__ = ["export"]

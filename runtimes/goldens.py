@@ -1,7 +1,8 @@
-"""Reading golden inputs and their expected answers, as an export left them in ``golden.npz``."""
+"""Golden inputs and their expected answers: what an export leaves in ``golden.npz`` and a device reads there."""
 
 from __future__ import annotations
 
+import io
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,12 @@ class Goldens:
     def __len__(self) -> int:
         """How many there are."""
         return len(self.inputs)
+
+    def to_bytes(self) -> bytes:
+        """The content of ``golden.npz``."""
+        stream = io.BytesIO()
+        np.savez_compressed(stream, inputs=self.inputs, answers=self.answers, tolerance=self.tolerance)
+        return stream.getvalue()
 
 
 def read_goldens(path: Path, input_shape: tuple[int, ...], classes: int) -> Goldens:

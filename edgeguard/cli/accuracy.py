@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeguard.cli.console import Console, print_json
-from edgeguard.cli.options import artifact_argument, json_option
+from edgeguard.cli.options import artifact_argument, json_option, threads_option
 
 if TYPE_CHECKING:
     from edgeguard.calibration.accuracy import AccuracyReport, Share
@@ -25,7 +25,7 @@ __all__ = ["accuracy"]
     help="Images: class folders, or an .npz with x and y. Without labels: a flat folder, .npy.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Take this many, evenly spread.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of the runtime.")
+@threads_option
 @json_option
 def accuracy(artifact: Path, data: Path, limit: int | None, threads: int, as_json: bool) -> None:
     """Accuracy, agreement with the float network and calibration error of an artifact's answers.

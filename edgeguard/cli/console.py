@@ -21,7 +21,6 @@ class Console:
     def __init__(self) -> None:
         self._bar: Any = None
         self._task: Any = None
-        self._text = ""
 
     def __enter__(self) -> Self:
         return self
@@ -34,7 +33,6 @@ class Console:
     def step(self, text: str) -> None:
         """A stage begins."""
         self._stop()
-        self._text = text
         click.echo(printable(text), err=True)
 
     def warn(self, text: str) -> None:

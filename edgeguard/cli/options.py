@@ -10,13 +10,16 @@ import click
 
 from edgeguard.errors import BadData, UsageError
 
-__all__ = ["CONFIG", "artifact_argument", "force_option", "json_option", "model_argument", "pairs"]
+__all__ = ["CONFIG", "artifact_argument", "force_option", "json_option", "model_argument", "pairs", "threads_option"]
 
 CONFIG = "edgeguard.toml"
 # A model may come from anywhere, and the file beside it with it: neither may decide that code is run.
 _COMMAND_LINE_ONLY = frozenset({"arch", "trust-pickle"})
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
+threads_option = click.option(
+    "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of the runtime."
+)
 force_option = click.option("--force", is_flag=True, help="Replace an output that exists already.")
 
 

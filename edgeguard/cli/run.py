@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeguard.cli.console import print_json
-from edgeguard.cli.options import artifact_argument, json_option
+from edgeguard.cli.options import artifact_argument, json_option, threads_option
 
 if TYPE_CHECKING:
     from edgeguard.runtimes import Runtime
@@ -20,7 +20,7 @@ __all__ = ["run"]
 @artifact_argument
 @click.argument("images", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Classes to print.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of the runtime.")
+@threads_option
 @json_option
 def run(artifact: Path, images: tuple[Path, ...], top: int, threads: int, as_json: bool) -> None:
     """Answer image files as the deployed model would: the likeliest classes and their (defended) probabilities."""

@@ -8,14 +8,14 @@ from pathlib import Path
 import click
 
 from edgeguard.cli.console import print_json
-from edgeguard.cli.options import artifact_argument, json_option
+from edgeguard.cli.options import artifact_argument, json_option, threads_option
 
 __all__ = ["verify"]
 
 
 @click.command()
 @artifact_argument
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of the runtime.")
+@threads_option
 @json_option
 def verify(artifact: Path, threads: int, as_json: bool) -> None:
     """Check an artifact on this machine: its files' digests, the contract of its answers, its golden answers.

@@ -12,7 +12,8 @@ from edgeguard.defenses.dcp import Dcp
 from edgeguard.defenses.head import Head
 from edgeguard.defenses.postprocess import PostProcessor
 from edgeguard.defenses.registry import Defense
-from edgeguard.export.golden import MARGIN_STEPS, Goldens, choose_goldens, decision_margin
+from edgeguard.export.golden import MARGIN_STEPS, choose_goldens, decision_margin
+from edgeguard.runtimes.goldens import Goldens
 from tests.export.graphs import Array
 
 STEP = 0.05
