@@ -40,5 +40,12 @@ def check_contract(
     worst = float(np.abs(answers.sum(axis=-1, dtype=np.float64) - 1).max())
     if worst > SUM_TOLERANCE:
         raise GuardFailed(f"answers sum to 1 only within {worst:.3g}, not within {SUM_TOLERANCE:g}")
-    if keeps_argmax and undefended is not None and (answers.argmax(axis=-1) != undefended.argmax(axis=-1)).any():
+    if keeps_argmax and undefended is not None and not _argmax_kept(answers, undefended).all():
         raise GuardFailed("the defense promises to keep the argmax and did not")
+
+
+def _argmax_kept(answers: Array, undefended: Array) -> Array:
+    """Bool ``[n]``. Logits that differ may have equal posteriors: then either class will do."""
+    chosen = np.take_along_axis(undefended, answers.argmax(axis=-1)[:, None], axis=-1)[:, 0]
+    kept: Array = chosen == undefended.max(axis=-1)
+    return kept

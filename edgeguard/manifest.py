@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgeguard.defenses.head import Head
+from edgeguard.defenses.record import DefenseRecord
 from edgeguard.errors import EdgeguardError, Untrusted
 from edgeguard.preprocess import Preprocess
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = [
     "SCHEMA_VERSION",
     "CalibrationFacts",
-    "DefenseRecord",
     "FileFacts",
     "Manifest",
     "Measured",
@@ -37,7 +37,7 @@ __all__ = [
     "write_manifest",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _MOST_BYTES = 64 << 20
 
 
@@ -121,21 +121,6 @@ class QuantizationFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class DefenseRecord:
-    """A defense as data: enough to rebuild it on any backend.
-
-    :param placement: ``graph`` when it is part of the model file, ``host`` when the runtime applies it afterwards.
-    :param file_undefended: the model file alone returns undefended answers (``host``).
-    """
-
-    name: str
-    version: int
-    parameters: dict[str, float | int | str]
-    placement: Literal["graph", "host"]
-    file_undefended: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Measured:
     """What was measured at export, on which images.
 
@@ -145,6 +130,9 @@ class Measured:
         others without labels only.
     :param flips: share of images whose argmax the defense changed.
     :param l1_mean: mean L1 distance between defended and undefended posterior, 0..2; ``None`` without a defense.
+    :param ece: expected calibration error of the artifact's answers, 0..1; ``None`` without labels.
+    :param distinct_answers: how many different answers there can be; ``None`` if there is no limit but the float type.
+    :param bits_per_query: the most that one answer can tell, log2 of that number.
     """
 
     on: Literal["validation", "calibration"]
@@ -156,6 +144,10 @@ class Measured:
     flips: float | None
     l1_mean: float | None
     l1_max: float | None
+    ece: float | None = None
+    ece_undefended: float | None = None
+    distinct_answers: int | None = None
+    bits_per_query: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +176,7 @@ class Manifest:
     measured: Measured | None = None
     warnings: tuple[str, ...] = ()
     schema_version: int = SCHEMA_VERSION
-    min_reader: int = field(default=1)
+    min_reader: int = field(default=SCHEMA_VERSION)
 
     @property
     def classes(self) -> int:

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from edgeguard.defenses.head import Head, posterior
-from edgeguard.defenses.ops import NumpyOps
-from edgeguard.defenses.registry import Defense
+from edgeguard.defenses.defense import Defense
+from edgeguard.defenses.head import Head, Query, posterior
+from edgeguard.defenses.numpy_ops import NumpyOps
 from edgeguard.runtimes.goldens import Goldens
 
 __all__ = ["MARGIN_STEPS", "choose_goldens", "decision_margin"]
@@ -52,8 +52,7 @@ def decision_margin(logits: Array, defense: Defense | None) -> Array:
     exact = logits.astype(np.float64)
     margin = _lead(exact) / 2
     if defense is not None:
-        head = Head("logits", logits.shape[-1])
-        margin = np.minimum(margin, defense.margin(posterior(NumpyOps(np.float64), head, exact)))
+        margin = np.minimum(margin, defense.margin(exact))
     return margin
 
 
@@ -79,10 +78,14 @@ def _tolerance(logits: Array, step: float, defense: Defense | None) -> Array:
     """Largest change of an answer when each logit moves by up to one step: each one alone, and random signs."""
     head = Head("logits", logits.shape[-1])
     ops = NumpyOps(np.float64)
+    answering = None if defense is None else defense.behind(head)
 
     def answer(values: Array) -> Array:
-        value = posterior(ops, head, values)
-        return value if defense is None else defense.respond(ops, value)
+        return (
+            posterior(ops, head, values)
+            if defense is None or answering is None
+            else answering(Query(ops, head, values, defense.grid))
+        )
 
     classes = logits.shape[-1]
     rng = np.random.default_rng(0)

@@ -8,8 +8,8 @@ from typing import Literal
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.head import Head, posterior
-from edgeguard.defenses.registry import Defense
 from edgeguard.errors import BadModel
 from edgeguard.export.inference import inferred
 from edgeguard.export.names import rename_value, step_aside
@@ -133,9 +133,8 @@ def attach(model: ModelProto, head: Head, defense: Defense | None) -> ModelProto
     for name in (ANSWER, *_ours(graph)):
         step_aside(graph, name)
     ops = OnnxOps(model_opset(model))
-    value = posterior(ops, head, graph.output[0].name)
-    if defense is not None:
-        value = defense.respond(ops, value)
+    logits = graph.output[0].name
+    value = posterior(ops, head, logits) if defense is None else defense.answer(ops, head, logits)
     if value == graph.output[0].name:
         ops.nodes.append(helper.make_node("Identity", [value], [ANSWER], name="edgeguard_identity"))
     else:

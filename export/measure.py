@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
+from edgeguard.calibration.accuracy import CalibrationError
 from edgeguard.calibration.data_set import DataSet, checked_batches
 from edgeguard.contract import check_contract
+from edgeguard.defenses.defense import Defense
 from edgeguard.manifest import Measured
 
 __all__ = ["Answerers", "measure"]
@@ -40,22 +43,23 @@ def measure(
     on: Literal["validation", "calibration"],
     *,
     classes: int,
-    defended: bool,
-    keeps_argmax: bool,
+    defense: Defense | None,
 ) -> Measured:
-    """Agreement, accuracy, flips and distortion over a set, in one pass.
+    """Agreement, accuracy, flips, distortion and calibration error over a set, in one pass.
 
+    :param defense: that of the deployed network.
     :raises BadData: a label of the set is no class of the network.
     :raises GuardFailed: an answer breaks the contract of every defense.
     """
     images = agreed = flips = 0
     right = np.zeros(3, np.int64)
     l1_sum = l1_max = 0.0
+    errors = CalibrationError(), CalibrationError()
     for batch in checked_batches(data, _BATCH, classes):
         plain = answerers.undefended(batch.inputs)
         exact = plain if answerers.float_model is None else answerers.float_model(batch.inputs)
         answers = answerers.deployed(batch.inputs)
-        check_contract(answers, plain, keeps_argmax=keeps_argmax)
+        check_contract(answers, plain, keeps_argmax=defense is None or defense.keeps_argmax)
         top = np.stack([values.argmax(axis=-1) for values in (exact, plain, answers)])
         distance = np.abs(answers - plain).sum(axis=-1, dtype=np.float64)
         images += len(batch.inputs)
@@ -65,7 +69,12 @@ def measure(
         l1_max = max(l1_max, float(distance.max()))
         if batch.labels is not None:
             right += (top == batch.labels).sum(axis=-1)
+            for error, values in zip(errors, (answers, plain), strict=True):
+                error.add(values, batch.labels)
     accuracy = [float(count) / images if data.labelled else None for count in right]
+    ece, ece_undefended = (error.value if data.labelled else None for error in errors)
+    distinct = None if defense is None else defense.distinct_answers(classes)
+    defended = defense is not None
     return Measured(
         on=on,
         images=images,
@@ -76,4 +85,8 @@ def measure(
         flips=flips / images if defended else None,
         l1_mean=l1_sum / images if defended else None,
         l1_max=l1_max if defended else None,
+        ece=ece,
+        ece_undefended=ece_undefended,
+        distinct_answers=distinct,
+        bits_per_query=None if distinct is None else math.log2(distinct),
     )

@@ -11,6 +11,8 @@ from edgeguard.defenses.ops import Integer
 
 __all__ = ["PREFIX", "OnnxOps"]
 
+Array = np.ndarray[Any, Any]
+
 # Every node and value that a defense adds carries it, so that the tail can be told from the network.
 PREFIX = "edgeguard/"
 
@@ -35,6 +37,10 @@ class OnnxOps:
         """``(value - zero_point) * scale`` as float."""
         return self._node("DequantizeLinear", value, self._constant(np.float32(scale)), self._constant(zero_point))
 
+    def quantize(self, value: str, scale: float, zero_point: np.int8) -> str:
+        """``round(value / scale) + zero_point``, half to even, limited to int8."""
+        return self._node("QuantizeLinear", value, self._constant(np.float32(scale)), self._constant(zero_point))
+
     def softmax(self, value: str) -> str:
         """Softmax over the last axis."""
         return self._node("Softmax", value, axis=-1)
@@ -47,17 +53,26 @@ class OnnxOps:
         """``left - right``."""
         return self._node("Sub", left, right)
 
-    def mul(self, left: str | float, right: str | float) -> str:
+    def mul(self, left: str | float, right: str | float | Array) -> str:
         """``left * right``."""
+        right = self._constant(right.astype(np.float32)) if isinstance(right, np.ndarray) else right
         return self._node("Mul", left, right)
 
     def div(self, left: str | float, right: str | float) -> str:
         """``left / right``."""
         return self._node("Div", left, right)
 
+    def mod(self, value: str, modulus: float) -> str:
+        """Remainder of a float that holds a non-negative integer."""
+        return self._node("Mod", value, modulus, fmod=1)
+
     def clip(self, value: str, low: float, high: float) -> str:
         """``value`` limited to ``[low, high]``."""
         return self._node("Clip", value, low, high)
+
+    def round(self, value: str) -> str:
+        """The nearest integer as float, half to even."""
+        return self._node("Round", value)
 
     def log(self, value: str) -> str:
         """Natural logarithm."""
@@ -71,20 +86,71 @@ class OnnxOps:
         """Logistic function."""
         return self._node("Sigmoid", value)
 
+    def affine(self, value: str, weights: Array, bias: Array) -> str:
+        """``value @ weights + bias``."""
+        return self._node("Gemm", value, self._constant(weights), self._constant(bias))
+
     def reduce_max(self, value: str) -> str:
         """Largest entry of each row."""
-        if self._opset < 18:
-            return self._node("ReduceMax", value, axes=[-1], keepdims=1)
-        return self._node("ReduceMax", value, self._constant(np.array([-1], np.int64)), keepdims=1)
+        return self._maximum(value, keepdims=1)
+
+    def row_max(self, value: str) -> str:
+        """Largest entry of each row, ``[batch]``."""
+        return self._maximum(value, keepdims=0)
 
     def one_hot_top(self, value: str) -> str:
         """1 at the first of each row's largest entries, 0 elsewhere."""
         return self._node("Hardmax", value, axis=-1)
 
+    def keep_largest(self, value: str, count: int) -> str:
+        """The entries that reach the ``count``-th largest of their row; the others become 0."""
+        largest = self._node("TopK", value, self._constant(np.array([count], np.int64)), outputs=2, axis=-1)
+        if count > 1:
+            start, end, axis = (self._constant(np.array([number], np.int64)) for number in (count - 1, count, 1))
+            largest = self._node("Slice", largest, start, end, axis)
+        return self._node("Where", self._node("Less", value, largest), 0.0, value)
+
     def normalize(self, value: str) -> str:
         """Non-negative rows divided by their sums."""
         total = self._node("ReduceSum", value, self._constant(np.array([-1], np.int64)), keepdims=1)
         return self._node("Div", value, total)
+
+    def permute(self, value: str, order: Array) -> str:
+        """Column ``order[j]`` as column j."""
+        return self._node("Gather", value, self._constant(order.astype(np.int64)), axis=1)
+
+    def arg_max(self, value: str) -> str:
+        """Index of the first of each row's largest entries."""
+        return self._node("ArgMax", value, axis=-1, keepdims=0)
+
+    def as_index(self, value: str) -> str:
+        """An integer-valued ``[batch]`` as an index."""
+        return self._node("Cast", value, to=TensorProto.INT64)
+
+    def take(self, table: Array, index: str) -> str:
+        """Rows of a table."""
+        return self._node("Gather", self._constant(table), index, axis=0)
+
+    def below(self, value: str, bound: str | float) -> str:
+        """``value < bound``."""
+        bound = self._constant(np.int64(bound)) if isinstance(bound, int) else bound
+        return self._node("Less", value, bound)
+
+    def where(self, condition: str, then: str, otherwise: str) -> str:
+        """One or the other."""
+        return self._node("Where", condition, then, otherwise)
+
+    def swap(self, value: str, first: str, second: str) -> str:
+        """Each row with the entries at two indices exchanged."""
+        last = self._constant(np.array([1], np.int64))
+        columns = [self._node("Unsqueeze", index, last) for index in (first, second)]
+        here, there = (self._node("Concat", *pair, axis=1) for pair in (columns, columns[::-1]))
+        return self._node("ScatterElements", value, here, self._node("GatherElements", value, there, axis=1), axis=1)
+
+    def place(self, rest: str, indices: str, values: str, classes: int) -> str:
+        """Rows of ``classes`` entries: ``rest`` everywhere but ``values`` at ``indices``."""
+        spread = self._node("Expand", rest, self._constant(np.array([1, classes], np.int64)))
+        return self._node("ScatterElements", spread, indices, values, axis=1)
 
     def rename(self, value: str, name: str) -> None:
         """Give the result of the last node the name of a graph output."""
@@ -92,10 +158,17 @@ class OnnxOps:
             raise ValueError(f"{value} is not the newest value")
         self.nodes[-1].output[0] = name
 
-    def _node(self, kind: str, *inputs: str | float, **attributes: int | list[int]) -> str:
+    def _maximum(self, value: str, *, keepdims: int) -> str:
+        if self._opset < 18:
+            return self._node("ReduceMax", value, axes=[-1], keepdims=keepdims)
+        return self._node("ReduceMax", value, self._constant(np.array([-1], np.int64)), keepdims=keepdims)
+
+    def _node(self, kind: str, *inputs: str | float, outputs: int = 1, **attributes: int | list[int]) -> str:
+        """Add a node; returns its first output."""
         names = [value if isinstance(value, str) else self._constant(np.float32(value)) for value in inputs]
         name = f"{PREFIX}{len(self.nodes)}_{kind}"
-        node = helper.make_node(kind, names, [name], name=name)
+        others = [f"{name}_{index}" for index in range(1, outputs)]
+        node = helper.make_node(kind, names, [name, *others], name=name)
         node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
         self.nodes.append(node)
         return name

@@ -10,13 +10,14 @@ from onnx import ModelProto
 
 from edgeguard.artifact import GOLDEN, LAB_FLOAT, LAB_INT8, LAB_TABLE
 from edgeguard.calibration.sets import DataSet, array_set, check_disjoint, open_set
+from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.head import Head
 from edgeguard.defenses.postprocess import PostProcessor
-from edgeguard.defenses.registry import Defense, configure, parameters
 from edgeguard.errors import BadData
 from edgeguard.export.calibrating import choose_set
+from edgeguard.export.defending import defend_model, ending_of, fit, wish_of
 from edgeguard.export.golden import choose_goldens
-from edgeguard.export.head import attach, expose_integer_logits, find_head
+from edgeguard.export.head import attach, find_head
 from edgeguard.export.loading import LoadedModel, load_model
 from edgeguard.export.loading.onnx_file import is_quantized
 from edgeguard.export.measure import Answerers, measure
@@ -25,7 +26,7 @@ from edgeguard.export.packing import Package, check_place, publish
 from edgeguard.export.prepare import Prepare, Prepared, prepare
 from edgeguard.export.request import ExportRequest, Reporter
 from edgeguard.export.tools import tool_versions
-from edgeguard.manifest import DefenseRecord, Manifest, ModelFacts, SourceFacts
+from edgeguard.manifest import Manifest, ModelFacts, SourceFacts
 from edgeguard.preprocess import Preprocess
 from edgeguard.runtimes.goldens import Goldens
 from edgeguard.runtimes.ort_session import answerer
@@ -59,12 +60,28 @@ def export(request: ExportRequest, reporter: Reporter, *, prepare: Prepare = pre
     classes = prepared.classes
     if request.labels and len(request.labels) != classes:
         raise BadData(f"{len(request.labels)} labels for {classes} classes", where="--labels")
-    defense = _defense(request, classes)
+    wish = None if request.defense is None else wish_of(request.defense, classes)
     validation = None
     if request.validation is not None:
         validation = open_set(request.validation, preprocess, loaded.input_shape, names=request.labels)
     network, data = _network(request, loaded, prepared, preprocess, validation, told)
-    deployed, head = _deployed(request, network, defense)
+    came_quantized = is_quantized(prepared.model)
+    ending = ending_of(network)
+    fitted = None
+    if request.defense is not None and wish is not None:
+        fitted = fit(
+            request.defense,
+            wish,
+            network,
+            None if came_quantized or network.quantization is None else prepared.logits,
+            ending,
+            data,
+            validation,
+            preprocess,
+            told,
+        )
+    defense = None if fitted is None else fitted.defense
+    deployed, head = defend_model(ending, fitted, network)
 
     plain = Head("logits", classes)
     undefended = _serialised(attach(network.model, plain, None))
@@ -84,10 +101,8 @@ def export(request: ExportRequest, reporter: Reporter, *, prepare: Prepare = pre
         data if validation is None else validation,
         measured_on,
         classes=classes,
-        defended=defense is not None,
-        keeps_argmax=defense is None or defense.keeps_argmax,
+        defense=defense,
     )
-    came_quantized = is_quantized(prepared.model)
     if came_quantized:
         measured = replace(measured, accuracy_float=None)
     goldens = _goldens(network, data, answerers, defense, told)
@@ -111,7 +126,7 @@ def export(request: ExportRequest, reporter: Reporter, *, prepare: Prepare = pre
         lab={},
         calibration=network.calibration,
         quantization=network.quantization,
-        defense=_record(request, defense, told),
+        defense=None if fitted is None else fitted.record,
         measured=None if _is_noise(data, network) and validation is None else measured,
         warnings=told.warnings,
     )
@@ -150,11 +165,6 @@ class _Told:
     def warn(self, text: str) -> None:
         self.warnings += (text,)
         self._reporter.warn(text)
-
-
-def _defense(request: ExportRequest, classes: int) -> Defense | None:
-    choice = request.defense
-    return None if choice is None else configure(choice.name, choice.overrides, classes)
 
 
 def _network(
@@ -196,30 +206,6 @@ def _noise(shape: tuple[int, ...], preprocess: Preprocess | None) -> Array:
 def _is_noise(data: DataSet, network: Network) -> bool:
     """Whether a set says nothing about how the network does in use."""
     return data.synthetic and network.calibration is None
-
-
-def _deployed(request: ExportRequest, network: Network, defense: Defense | None) -> tuple[ModelProto, Head]:
-    """The model file's graph, and what it ends in."""
-    if request.defense is None or request.defense.placement == "graph":
-        model = attach(network.model, Head("logits", network.classes), defense)
-        return model, Head("posterior", network.classes)
-    if request.quantization is not None and request.quantization.head == "int8":
-        return expose_integer_logits(network.model)
-    return network.model, Head("logits", network.classes)
-
-
-def _record(request: ExportRequest, defense: Defense | None, told: _Told) -> DefenseRecord | None:
-    if defense is None or request.defense is None:
-        return None
-    on_host = request.defense.placement == "host"
-    if on_host:
-        told.warn(
-            f"the model file itself is NOT defended (placement host): only edgeguard's runtime applies {defense.name}; "
-            "whoever runs the file with plain onnxruntime reads raw logits"
-        )
-    return DefenseRecord(
-        defense.name, defense.version, parameters(defense), request.defense.placement, file_undefended=on_host
-    )
 
 
 def _goldens(

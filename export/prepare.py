@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto
 
-from edgeguard.defenses.ops import NumpyOps
+from edgeguard.defenses.numpy_ops import NumpyOps
 from edgeguard.errors import BadModel, GuardFailed
 from edgeguard.export.head import FoundHead, cut_to_logits, find_head
 from edgeguard.export.loading import LoadedModel

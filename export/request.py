@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from edgeguard.defenses.gate import Score
 from edgeguard.defenses.registry import DEFAULT_DEFENSE
 from edgeguard.export.loading import LoadRequest
 from edgeguard.preprocess import Preprocess
@@ -60,11 +61,19 @@ class DefenseChoice:
     """Which defense, and where it runs.
 
     :param parameters: overrides, as text.
+    :param gate: score of the gate; ``None`` lets the budget decide whether there is one.
+    :param budget: percentage points of benign accuracy that may be lost; ``None`` if none was named.
+    :param key: the owner's key file.
+    :param queries: images such as a thief may ask, which gated answers are made to imitate.
     """
 
     name: str = DEFAULT_DEFENSE
     parameters: tuple[tuple[str, str], ...] = ()
     placement: Literal["graph", "host"] = "graph"
+    gate: Score | Literal["none"] | None = None
+    budget: float | None = None
+    key: Path | None = None
+    queries: Path | None = None
 
     @property
     def overrides(self) -> Mapping[str, str]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeguard.artifact import Artifact
+from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.postprocess import PostProcessor
-from edgeguard.defenses.registry import Defense, rebuild
+from edgeguard.defenses.record import recorded_defense
 from edgeguard.errors import BadData, BadModel, UsageError
 from edgeguard.manifest import Manifest
 from edgeguard.runtimes.ort_session import open_session, run_session
@@ -109,7 +110,7 @@ def _host_defense(manifest: Manifest) -> Defense | None:
     record = manifest.defense
     if record is None or record.placement == "graph":
         return None
-    return rebuild(record.name, record.version, record.parameters)
+    return recorded_defense(record)
 
 
 def _check_version(present: str, needed: str) -> None:

@@ -121,11 +121,11 @@ def undisturbed() -> Iterator[None]:
 def _post_processor(artifact: Path) -> Call:
     from edgeguard.artifact import MANIFEST
     from edgeguard.defenses.postprocess import PostProcessor
-    from edgeguard.defenses.registry import rebuild
+    from edgeguard.defenses.record import recorded_defense
     from edgeguard.manifest import read_manifest
 
     manifest = read_manifest(artifact / MANIFEST)
     record = manifest.defense
     host = record is not None and record.placement == "host"
-    defense = rebuild(record.name, record.version, record.parameters) if record is not None and host else None
+    defense = recorded_defense(record) if record is not None and host else None
     return PostProcessor(manifest.model.head, defense)

@@ -9,10 +9,12 @@ import click
 
 from edgeguard.calibration.observers import DEFAULT_OBSERVER
 from edgeguard.cli.console import Console, print_json
-from edgeguard.cli.options import force_option, json_option, model_argument, pairs
+from edgeguard.cli.defending import defense_options
+from edgeguard.cli.options import force_option, json_option, model_argument
 from edgeguard.cli.preprocessing import Chosen, numbers, preprocess_options
 from edgeguard.cli.summary import manifest_json, print_summary
-from edgeguard.defenses.registry import DEFAULT_DEFENSE, DEFENSES
+from edgeguard.defenses.gate import Score
+from edgeguard.defenses.registry import DEFAULT_DEFENSE
 from edgeguard.errors import BadModel
 from edgeguard.extras import require
 from edgeguard.preprocess import Layout
@@ -24,13 +26,7 @@ __all__ = ["defend"]
 @click.command()
 @model_argument
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Artifact; default: MODEL.edgeguard.")
-@click.option(
-    "--defense", type=click.Choice(list(DEFENSES)), default=DEFAULT_DEFENSE, show_default=True, help="Which defense."
-)
-@click.option("--defense-param", multiple=True, metavar="NAME=VALUE", callback=pairs, help="A defense's parameter.")
-@click.option(
-    "--placement", type=click.Choice(["graph", "host"]), default="graph", help="Defend in the file, or after it."
-)
+@defense_options
 @click.option("--target", type=click.Choice(list(TARGETS)), default=DEFAULT_TARGET, show_default=True, help="Device.")
 @click.option("--validation", type=click.Path(path_type=Path), help="Images to measure on: folder, .npz (x, y), .npy.")
 @preprocess_options
@@ -41,9 +37,13 @@ __all__ = ["defend"]
 def defend(
     model: Path,
     output: Path | None,
-    defense: str,
+    defense: str | None,
     defense_param: tuple[tuple[str, str], ...],
     placement: Literal["graph", "host"],
+    budget: float | None,
+    gate: Score | Literal["none"] | None,
+    key: Path | None,
+    queries: Path | None,
     target: str,
     validation: Path | None,
     preprocess: str | None,
@@ -87,7 +87,7 @@ def defend(
             preprocess=Chosen(preprocess, crop, colour, layout, mean, std, scale, resample, console.warn),
             calibration=CalibrationChoice(None, DEFAULT_OBSERVER),
             quantization=None,
-            defense=DefenseChoice(defense, defense_param, placement),
+            defense=DefenseChoice(defense or DEFAULT_DEFENSE, defense_param, placement, gate, budget, key, queries),
             validation=validation,
             labels=() if labels is None else read_labels(labels),
             replace_existing=force,

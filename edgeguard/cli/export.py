@@ -9,10 +9,12 @@ import click
 
 from edgeguard.calibration.observers import DEFAULT_OBSERVER, OBSERVERS
 from edgeguard.cli.console import Console, print_json
+from edgeguard.cli.defending import defense_options
 from edgeguard.cli.options import force_option, json_option, model_argument, pairs
 from edgeguard.cli.preprocessing import Chosen, numbers, preprocess_options
 from edgeguard.cli.summary import manifest_json, print_summary
-from edgeguard.defenses.registry import DEFAULT_DEFENSE, DEFENSES
+from edgeguard.defenses.gate import Score
+from edgeguard.defenses.registry import DEFAULT_DEFENSE, answers_from_table
 from edgeguard.errors import UsageError
 from edgeguard.extras import require
 from edgeguard.preprocess import Layout
@@ -25,12 +27,10 @@ __all__ = ["export"]
 @model_argument
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Artifact; default: MODEL.edgeguard.")
 @click.option("--int8", is_flag=True, help="Quantize to 8-bit integers.")
-@click.option("--defend", is_flag=True, help=f"Defend the answers; alone it means --defense {DEFAULT_DEFENSE}.")
-@click.option("--defense", type=click.Choice(list(DEFENSES)), help="Which defense; implies --defend.")
-@click.option("--defense-param", multiple=True, metavar="NAME=VALUE", callback=pairs, help="A defense's parameter.")
 @click.option(
-    "--placement", type=click.Choice(["graph", "host"]), default="graph", help="Defend in the file, or after it."
+    "--defend", is_flag=True, help=f"Defend the answers, by {DEFAULT_DEFENSE} unless --defense says otherwise."
 )
+@defense_options
 @click.option("--target", type=click.Choice(list(TARGETS)), default=DEFAULT_TARGET, show_default=True, help="Device.")
 @click.option("--format", "formats", type=click.Choice(["onnx"]), default="onnx", help="Model format.")
 @click.option(
@@ -39,7 +39,11 @@ __all__ = ["export"]
 @click.option("--calibration-limit", type=click.IntRange(min=1), help="Use at most this many, evenly spread.")
 @click.option("--observer", type=click.Choice(list(OBSERVERS)), default=DEFAULT_OBSERVER, show_default=True)
 @click.option("--validation", type=click.Path(path_type=Path), help="Other images, to measure on: folder, .npz (x, y).")
-@click.option("--head", type=click.Choice(["float", "int8"]), default="float", help="How logits leave the last layer.")
+@click.option(
+    "--head",
+    type=click.Choice(["float", "int8"]),
+    help="How logits leave the last layer; default: int8 for a defense that answers from a table, else float.",
+)
 @click.option("--keep-float", multiple=True, metavar="NODE", help="A node to leave in float.")
 @preprocess_options
 @click.option("--labels", type=click.Path(path_type=Path), help="Class names: one a line, or a JSON list.")
@@ -57,13 +61,17 @@ def export(
     defense: str | None,
     defense_param: tuple[tuple[str, str], ...],
     placement: Literal["graph", "host"],
+    budget: float | None,
+    gate: Score | Literal["none"] | None,
+    key: Path | None,
+    queries: Path | None,
     target: str,
     formats: str,
     calibration: Path | None,
     calibration_limit: int | None,
     observer: str,
     validation: Path | None,
-    head: Literal["float", "int8"],
+    head: Literal["float", "int8"] | None,
     keep_float: tuple[str, ...],
     preprocess: str | None,
     crop: float | None,
@@ -97,10 +105,22 @@ def export(
     from edgeguard.export.request import CalibrationChoice, DefenseChoice, ExportRequest, QuantizationChoice
 
     defended = defend or defense is not None
+    name = defense or DEFAULT_DEFENSE
     if not int8:
         _refuse_without("--int8", {"--keep-float": keep_float, "--head int8": head == "int8"})
     if not defended:
-        _refuse_without("--defend", {"--defense-param": defense_param, "--placement host": placement == "host"})
+        _refuse_without(
+            "--defend",
+            {
+                "--defense-param": defense_param,
+                "--placement host": placement == "host",
+                "--budget": budget,
+                "--gate": gate,
+                "--key": key,
+                "--queries": queries,
+            },
+        )
+    on_integers = defended and answers_from_table(name)
     with Console() as console:
         request = ExportRequest(
             load=LoadRequest(model, arch, arch_arg, input_shape, trust_pickle),
@@ -108,8 +128,8 @@ def export(
             target=find_target(target),
             preprocess=Chosen(preprocess, crop, colour, layout, mean, std, scale, resample, console.warn),
             calibration=CalibrationChoice(calibration, observer, calibration_limit),
-            quantization=QuantizationChoice(head, keep_float) if int8 else None,
-            defense=DefenseChoice(defense or DEFAULT_DEFENSE, defense_param, placement) if defended else None,
+            quantization=QuantizationChoice(head or ("int8" if on_integers else "float"), keep_float) if int8 else None,
+            defense=DefenseChoice(name, defense_param, placement, gate, budget, key, queries) if defended else None,
             validation=validation,
             labels=() if labels is None else read_labels(labels),
             replace_existing=force,

@@ -19,7 +19,8 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
-from edgeguard.defenses.ops import Ops
+from edgeguard.defenses.head import Query
+from edgeguard.defenses.margin import probability_margin
 from edgeguard.defenses.reverse_sigmoid import reverse
 from edgeguard.errors import UsageError
 
@@ -44,7 +45,10 @@ class Dcp:
     name: ClassVar[str] = "dcp"
     version: ClassVar[int] = 1
     keeps_argmax: ClassVar[bool] = False
+    tuned: ClassVar[tuple[str, float, float] | None] = ("beta", 0.05, 2.0)
+    keyed: ClassVar[bool] = False
     summary: ClassVar[str] = "gated reverse sigmoid of the seed paper (arXiv 2309.01838)"
+    attack: ClassVar[str] = "a learned inverse undoes most of it, from a few thousand known pairs"
 
     def __post_init__(self) -> None:
         """Refuse parameters outside their ranges.
@@ -61,30 +65,19 @@ class Dcp:
         """The paper's parameters for a number of classes."""
         return cls(gamma=0.1 if classes >= 100 else 0.2)
 
-    def respond(self, ops: Ops[T], posterior: T) -> T:
+    def respond(self, query: Query[T]) -> T:
         """The answer, ``[batch, classes]``.
 
         The clipped odds never exceed 1, so -a r is never negative and the rows can be normalised as they stand.
         """
+        ops, posterior = query.ops, query.posterior
         gate = ops.sigmoid(ops.mul(ops.sub(ops.reduce_max(posterior), self.beta), -self.nu))
         return ops.normalize(
             ops.sub(posterior, ops.mul(ops.mul(gate, self.beta / 2), reverse(ops, posterior, self.gamma)))
         )
 
     def margin(self, posterior: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Distance to the gate, whose only decision is whether max p lies above beta.
-
-        Moving the top logit by d one way and all others by d the other way multiplies the odds of the top class by
-        exp(2 d): the distance is half the difference of the log odds. From beta = 1 on the gate never closes.
-        """
+        """Distance to the gate, whose only decision is whether max p lies above beta; from 1 on it never closes."""
         if self.beta >= 1:
             return np.full(posterior.shape[:-1], np.inf)
-        rest = posterior.copy()
-        index = posterior.argmax(axis=-1)[..., None]
-        np.put_along_axis(rest, index, 0.0, axis=-1)
-        top = np.take_along_axis(posterior, index, axis=-1)[..., 0]
-        with np.errstate(divide="ignore"):
-            # Not 1 - top: that is zero from a lead of 37 logits on, and the distance would be infinite.
-            odds = np.log(top) - np.log(rest.sum(axis=-1))
-        distance: np.ndarray[Any, Any] = np.abs(odds - np.log(self.beta / (1 - self.beta))) / 2
-        return distance
+        return probability_margin(posterior, self.beta)

@@ -1,20 +1,25 @@
-"""What a network ends in, and how that becomes a posterior. The only place where defenses meet quantized numbers."""
+"""What a network ends in, and what a defense asks about it. The only place where defenses meet quantized numbers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from functools import cached_property
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
-from edgeguard.defenses.ops import Ops
+from edgeguard.defenses.ops import Integer, Ops
 from edgeguard.errors import BadModel
 
-__all__ = ["Head", "posterior"]
+__all__ = ["Grid", "Head", "Query", "posterior"]
 
 T = TypeVar("T")
+Array = np.ndarray[Any, Any]
 
 _VALUES = {"uint8": range(256), "int8": range(-128, 128)}
+_CENTRE = 128
+# The least normal float32: nothing smaller is told from zero alike everywhere.
+_TINY = 1e-37
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +53,123 @@ class Head:
         if self.zero_point is not None and self.zero_point not in _VALUES[self.dtype]:
             raise BadModel(f"the zero point {self.zero_point} of this head is no {self.dtype}")
 
+    @property
+    def grid(self) -> Grid | None:
+        """The grid that integer logits lie on; ``None`` for a head whose logits are, or become, float."""
+        if self.kind == "posterior" or self.scale is None or self.zero_point is None:
+            return None
+        return Grid(self.scale, self.zero_point - (_CENTRE if self.dtype == "uint8" else 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The 256 steps that decisions on logits are made in: step s, of -128 ... 127, stands for ``(s - zero) * scale``.
+
+    An integer head has its own. For a float head the tuning chooses one, and a logit is at the step it rounds to.
+    """
+
+    scale: float
+    zero: int
+
+    def __post_init__(self) -> None:
+        """Refuse grids that cannot be.
+
+        :raises BadModel: the scale is not positive and finite, or zero lies off the grid.
+        """
+        if not 0 < self.scale < np.inf or not -_CENTRE <= self.zero < _CENTRE:
+            raise BadModel(f"a grid of scale {self.scale:g} and zero {self.zero} cannot be")
+
+    def steps(self, logits: Array) -> Array:
+        """The steps of float logits, int64 of the same shape."""
+        steps = np.rint(logits.astype(np.float32) / np.float32(self.scale)) + np.float32(self.zero)
+        return np.clip(steps, -_CENTRE, _CENTRE - 1).astype(np.int64)
+
 
 def posterior(ops: Ops[T], head: Head, value: T) -> T:
     """The posterior, float ``[batch, classes]``, from the network's last tensor."""
-    if head.scale is not None and head.zero_point is not None:
-        integer = np.uint8 if head.dtype == "uint8" else np.int8
-        value = ops.dequantize(value, head.scale, integer(head.zero_point))
-    return ops.softmax(value) if head.kind == "logits" else value
+    return Query(ops, head, value).posterior
+
+
+class Query(Generic[T]):
+    """The network's last tensor, and all that a defense asks about it, each computed once and only if asked for.
+
+    :param grid: needed for what is said in steps, on a float head; an integer head's own must be the same.
+    """
+
+    def __init__(self, ops: Ops[T], head: Head, value: T, grid: Grid | None = None) -> None:
+        if head.grid is not None and grid is not None and head.grid != grid:
+            raise BadModel("the defense was tuned for other logits than this network's", fix="Tune it again")
+        self.ops = ops
+        self.head = head
+        self._value = value
+        self._grid = head.grid or grid
+        self._integer_logits = head.grid is not None
+
+    @cached_property
+    def logits(self) -> T:
+        """Float logits; of a posterior their logarithms, which are logits up to a constant."""
+        if self.head.kind == "posterior":
+            return self.ops.log(self.ops.clip(self._float, _TINY, 1.0))
+        return self._float
+
+    @cached_property
+    def posterior(self) -> T:
+        """The class probabilities."""
+        return self._float if self.head.kind == "posterior" else self.ops.softmax(self._float)
+
+    @cached_property
+    def top(self) -> T:
+        """Index of the most likely class: of equal ones the first."""
+        return self.ops.arg_max(self._value)
+
+    @cached_property
+    def one_hot(self) -> T:
+        """1 at the most likely class."""
+        return self.ops.one_hot_top(self._float)
+
+    @cached_property
+    def steps(self) -> T:
+        """The logits in steps of the grid, -128 ... 127, as float."""
+        if self._integer_logits:
+            return self.ops.dequantize(self._value, 1.0, _typed(self.head, self._centre))
+        return self.ops.dequantize(self._on_grid(self.logits), 1.0, np.int8(0))
+
+    @cached_property
+    def peak(self) -> T:
+        """The largest logit as an index into a table of the steps, which :meth:`at_peak` arranges."""
+        if self._integer_logits:
+            return self.ops.as_index(self.ops.row_max(self._value))
+        return self.ops.as_index(self._on_grid(self.ops.row_max(self.logits)))
+
+    def at_peak(self, table: Array) -> T:
+        """What a table of the 256 steps, from -128 on, holds for the largest logit."""
+        # A negative index counts from the end: the table is turned instead of the index shifted.
+        return self.ops.take(np.roll(table, -_CENTRE + self._centre, axis=0), self.peak)
+
+    def peak_below(self, step: int) -> T:
+        """Whether the largest logit lies below a step."""
+        return self.ops.below(self.peak, step + self._centre)
+
+    @cached_property
+    def _float(self) -> T:
+        if self.head.scale is None or self.head.zero_point is None:
+            return self._value
+        return self.ops.dequantize(self._value, self.head.scale, _typed(self.head, self.head.zero_point))
+
+    def as_peaks(self, steps: Array) -> Array:
+        """Steps of the grid as :attr:`peak` counts them."""
+        return steps + self._centre
+
+    @property
+    def _centre(self) -> int:
+        """What the head holds in the middle of the grid."""
+        return _CENTRE if self._integer_logits and self.head.dtype == "uint8" else 0
+
+    def _on_grid(self, logits: T) -> T:
+        if self._grid is None:
+            raise BadModel("the defense was never tuned", fix="Pass --validation")
+        return self.ops.quantize(logits, self._grid.scale, np.int8(self._grid.zero))
+
+
+def _typed(head: Head, value: int) -> Integer:
+    return np.uint8(value) if head.dtype == "uint8" else np.int8(value)

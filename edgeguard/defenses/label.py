@@ -1,5 +1,7 @@
 """Label only: the answer is one-hot at the most likely class.
 
+out_j = 1 if j = argmax p, else 0.
+
 The floor of every defense that keeps the argmax: an attacker can always take the argmax of an answer, so none of them
 can leave less to learn than this one does. Of equal entries the first one counts, as for ``argmax``.
 """
@@ -7,35 +9,36 @@ can leave less to learn than this one does. Of equal entries the first one count
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, TypeVar
+from typing import ClassVar, Self
 
 import numpy as np
 
-from edgeguard.defenses.ops import Ops
+from edgeguard.defenses.rows import Levels, Rows
 
 __all__ = ["Label"]
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """It has no parameters."""
+    """It has no parameters: a table of one level."""
 
     name: ClassVar[str] = "label"
     version: ClassVar[int] = 1
     keeps_argmax: ClassVar[bool] = True
+    tuned: ClassVar[tuple[str, float, float] | None] = None
+    keyed: ClassVar[bool] = False
     summary: ClassVar[str] = "one-hot answers: the floor for every defense that keeps the argmax"
+    attack: ClassVar[str] = "training on the labels alone: with enough queries it needs no more"
 
     @classmethod
     def for_classes(cls, classes: int) -> Self:  # noqa: ARG003  (the same for any number)
         """The only instance there can be."""
         return cls()
 
-    def respond(self, ops: Ops[T], posterior: T) -> T:
-        """The answer, ``[batch, classes]``."""
-        return ops.one_hot_top(posterior)
+    def table_levels(self) -> Levels:
+        """One for all."""
+        return Levels((-128,), (1.0,))
 
-    def margin(self, posterior: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Infinite: its only decision is the argmax, which has a margin of its own."""
-        return np.full(posterior.shape[:-1], np.inf)
+    def table_rows(self, classes: int) -> Rows:
+        """The unit vectors."""
+        return Rows(classes, np.ones(1), np.zeros(1), None)

@@ -1,8 +1,9 @@
 """The array operations that defenses are written in.
 
-A defense is written once against :class:`Ops` and runs wherever an implementation exists: :class:`NumpyOps` here (the
-host post-processor, and the reference), ``OnnxOps`` in the export package (appends graph nodes). Each method costs
-about one graph node, and nodes are what a defense costs, so a method exists only if some defense needs it.
+A defense is written once against :class:`Ops` and runs wherever an implementation exists:
+:class:`edgeguard.defenses.numpy_ops.NumpyOps` (the host post-processor, and the reference), ``OnnxOps`` in the export
+package (appends graph nodes). Each method costs about one graph node, and nodes are what a defense costs, so a method
+exists only if some defense needs it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-__all__ = ["Integer", "NumpyOps", "Ops"]
+__all__ = ["Integer", "Ops"]
 
 T = TypeVar("T")
 Array = np.ndarray[Any, Any]
@@ -21,11 +22,15 @@ Integer = np.uint8 | np.int8
 class Ops(Protocol[T]):
     """Operations on ``[batch, classes]`` values; ``T`` is an array or the name of a graph value.
 
-    An operand typed ``T | float`` may be a constant. Reductions run over the last axis and keep it.
+    An operand typed ``T | float`` may be a constant. Reductions run over the last axis and keep it, unless they are
+    said to give ``[batch]``. An *index* is an int64 ``[batch]``; a table is a constant.
     """
 
     def dequantize(self, value: T, scale: float, zero_point: Integer) -> T:
         """``(value - zero_point) * scale`` as float; ``value`` has the zero point's type."""
+
+    def quantize(self, value: T, scale: float, zero_point: np.int8) -> T:
+        """``round(value / scale) + zero_point``, half to even, limited to int8."""
 
     def softmax(self, value: T) -> T:
         """Softmax over the last axis."""
@@ -36,14 +41,20 @@ class Ops(Protocol[T]):
     def sub(self, left: T | float, right: T | float) -> T:
         """``left - right``."""
 
-    def mul(self, left: T | float, right: T | float) -> T:
+    def mul(self, left: T | float, right: T | float | Array) -> T:
         """``left * right``."""
 
     def div(self, left: T | float, right: T | float) -> T:
         """``left / right``; division by zero gives infinity."""
 
+    def mod(self, value: T, modulus: float) -> T:
+        """Remainder of a float that holds a non-negative integer."""
+
     def clip(self, value: T, low: float, high: float) -> T:
         """``value`` limited to ``[low, high]``; infinity becomes ``high``."""
+
+    def round(self, value: T) -> T:
+        """The nearest integer as float, half to even."""
 
     def log(self, value: T) -> T:
         """Natural logarithm."""
@@ -54,80 +65,44 @@ class Ops(Protocol[T]):
     def sigmoid(self, value: T) -> T:
         """``1 / (1 + exp(-value))``, without overflow."""
 
+    def affine(self, value: T, weights: Array, bias: Array) -> T:
+        """``value @ weights + bias`` for float32 weights ``[classes, m]`` and bias ``[m]``."""
+
     def reduce_max(self, value: T) -> T:
         """Largest entry of each row."""
+
+    def row_max(self, value: T) -> T:
+        """Largest entry of each row, ``[batch]``."""
 
     def one_hot_top(self, value: T) -> T:
         """1 at the first of each row's largest entries, 0 elsewhere."""
 
+    def keep_largest(self, value: T, count: int) -> T:
+        """The entries that reach the ``count``-th largest of their row; the others become 0."""
+
     def normalize(self, value: T) -> T:
         """Non-negative rows divided by their sums."""
 
+    def permute(self, value: T, order: Array) -> T:
+        """Column ``order[j]`` as column j."""
 
-class NumpyOps:
-    """:class:`Ops` on numpy arrays, in one float type throughout."""
+    def arg_max(self, value: T) -> T:
+        """Index of the first of each row's largest entries."""
 
-    def __init__(self, dtype: type[np.floating[Any]] = np.float32) -> None:
-        self._dtype = dtype
+    def as_index(self, value: T) -> T:
+        """An integer-valued ``[batch]`` as an index."""
 
-    def dequantize(self, value: Array, scale: float, zero_point: Integer) -> Array:
-        """``(value - zero_point) * scale`` as float."""
-        return self.mul(value.astype(np.int32) - np.int32(zero_point), scale)
+    def take(self, table: Array, index: T) -> T:
+        """Rows of a table, ``[batch]`` or ``[batch, columns]``; a negative index counts from the table's end."""
 
-    def softmax(self, value: Array) -> Array:
-        """Softmax over the last axis, shifted by the maximum so that it cannot overflow."""
-        value = value.astype(self._dtype, copy=False)
-        exponentials = np.exp(value - value.max(axis=-1, keepdims=True))
-        return self.normalize(exponentials)
+    def below(self, value: T, bound: T | float) -> T:
+        """``value < bound`` of two ``[batch]`` of one type; a constant bound is an int for an index."""
 
-    def add(self, left: Array | float, right: Array | float) -> Array:
-        """``left + right``."""
-        return np.add(self._cast(left), self._cast(right))
+    def where(self, condition: T, then: T, otherwise: T) -> T:
+        """One ``[batch]`` or the other."""
 
-    def sub(self, left: Array | float, right: Array | float) -> Array:
-        """``left - right``."""
-        return np.subtract(self._cast(left), self._cast(right))
+    def swap(self, value: T, first: T, second: T) -> T:
+        """Each row with the entries at two indices exchanged."""
 
-    def mul(self, left: Array | float, right: Array | float) -> Array:
-        """``left * right``."""
-        return np.multiply(self._cast(left), self._cast(right))
-
-    def div(self, left: Array | float, right: Array | float) -> Array:
-        """``left / right``; division by zero gives infinity, silently."""
-        with np.errstate(divide="ignore"):
-            return np.divide(self._cast(left), self._cast(right))
-
-    def clip(self, value: Array, low: float, high: float) -> Array:
-        """``value`` limited to ``[low, high]``."""
-        limited: Array = np.clip(value, self._dtype(low), self._dtype(high))
-        return limited
-
-    def log(self, value: Array) -> Array:
-        """Natural logarithm."""
-        return np.log(value)
-
-    def tanh(self, value: Array) -> Array:
-        """Hyperbolic tangent."""
-        return np.tanh(value)
-
-    def sigmoid(self, value: Array) -> Array:
-        """``1 / (1 + exp(-value))``, by way of tanh, which cannot overflow."""
-        return self.mul(self.add(np.tanh(self.mul(value, 0.5)), 1.0), 0.5)
-
-    def reduce_max(self, value: Array) -> Array:
-        """Largest entry of each row."""
-        largest: Array = value.max(axis=-1, keepdims=True)
-        return largest
-
-    def one_hot_top(self, value: Array) -> Array:
-        """1 at the first of each row's largest entries, 0 elsewhere."""
-        result = np.zeros_like(value)
-        np.put_along_axis(result, value.argmax(axis=-1)[..., None], 1, axis=-1)
-        return result
-
-    def normalize(self, value: Array) -> Array:
-        """Non-negative rows divided by their sums."""
-        return self.div(value, value.sum(axis=-1, keepdims=True))
-
-    def _cast(self, value: Array | float) -> Array:
-        return np.asarray(value, self._dtype)
+    def place(self, rest: T, indices: T, values: T, classes: int) -> T:
+        """Rows of ``classes`` entries: ``rest [batch, 1]`` everywhere but ``values [batch, m]`` at ``indices``."""

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from edgeguard.defenses.head import Head, posterior
-from edgeguard.defenses.ops import NumpyOps
-from edgeguard.defenses.registry import Defense
+from edgeguard.defenses.defense import Answering, Defense
+from edgeguard.defenses.head import Head, Query
+from edgeguard.defenses.numpy_ops import NumpyOps
 
 __all__ = ["PostProcessor"]
 
 Array = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True, slots=True)
 class PostProcessor:
     """Turns what a network ends in into answers.
 
     :param defense: ``None`` gives the plain posterior.
     """
 
-    head: Head
-    defense: Defense | None
+    def __init__(self, head: Head, defense: Defense | None) -> None:
+        self._head = head
+        self._grid = None if defense is None else defense.grid
+        self._answering: Answering = _plain if defense is None else defense.behind(head)
+        self._ops = NumpyOps()
 
     def __call__(self, raw: Array) -> Array:
         """Answers, float32 ``[batch, classes]``, from the network's last tensor of the same shape."""
-        ops = NumpyOps()
-        value = posterior(ops, self.head, raw)
-        return value if self.defense is None else self.defense.respond(ops, value)
+        answers: Array = self._answering(Query(self._ops, self._head, raw, self._grid))
+        return answers
+
+
+def _plain(query: Query[Array]) -> Array:
+    return query.posterior

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
+from edgeguard.defenses.head import Query
 from edgeguard.defenses.ops import Ops
 from edgeguard.errors import UsageError
 
@@ -48,7 +49,10 @@ class ReverseSigmoid:
     name: ClassVar[str] = "reverse-sigmoid"
     version: ClassVar[int] = 1
     keeps_argmax: ClassVar[bool] = False
+    tuned: ClassVar[tuple[str, float, float] | None] = ("beta", 0.05, 10.0)
+    keyed: ClassVar[bool] = False
     summary: ClassVar[str] = "reverse sigmoid on every answer (Lee et al. 2019), a smooth map that can be inverted"
+    attack: ClassVar[str] = "a learned inverse: the map is smooth and one to one"
 
     def __post_init__(self) -> None:
         """Refuse parameters outside their ranges.
@@ -65,8 +69,9 @@ class ReverseSigmoid:
         """The paper's parameters for a number of classes."""
         return cls(gamma=0.2 if classes >= 100 else 0.1)
 
-    def respond(self, ops: Ops[T], posterior: T) -> T:
+    def respond(self, query: Query[T]) -> T:
         """The answer, ``[batch, classes]``."""
+        ops, posterior = query.ops, query.posterior
         return ops.normalize(ops.sub(posterior, ops.mul(reverse(ops, posterior, self.gamma), self.beta / 2)))
 
     def margin(self, posterior: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, helper
 
+from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.head import Head, posterior
-from edgeguard.defenses.ops import NumpyOps
-from edgeguard.defenses.registry import Defense
+from edgeguard.defenses.numpy_ops import NumpyOps
 from edgeguard.export.head import attach
 from edgeguard.runtimes.ort_session import open_session
 
@@ -27,8 +27,7 @@ def numpy_answer(head: Head, defense: Defense | None, dtype: type[np.floating[An
     ops = NumpyOps(dtype)
 
     def answer(raw: Array) -> Array:
-        value = posterior(ops, head, raw)
-        return value if defense is None else defense.respond(ops, value)
+        return posterior(ops, head, raw) if defense is None else defense.answer(ops, head, raw)
 
     return answer
 

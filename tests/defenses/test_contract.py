@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edgeguard.defenses.dcp import Dcp
 from edgeguard.defenses.head import Head, posterior
 from edgeguard.defenses.label import Label
-from edgeguard.defenses.ops import NumpyOps
+from edgeguard.defenses.numpy_ops import NumpyOps
 from edgeguard.defenses.registry import DEFENSES, Defense
 from edgeguard.errors import GuardFailed
 from edgeguard.export.measure import check_contract

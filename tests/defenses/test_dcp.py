@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from edgeguard.defenses.dcp import Dcp
 from edgeguard.defenses.head import Head, posterior
-from edgeguard.defenses.ops import NumpyOps
+from edgeguard.defenses.numpy_ops import NumpyOps
 from edgeguard.defenses.postprocess import PostProcessor
 from edgeguard.errors import UsageError
 from tests.defenses.backends import numpy_answer, onnx_answer, quantized

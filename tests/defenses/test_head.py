@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgeguard.defenses.head import Head, posterior
-from edgeguard.defenses.ops import NumpyOps
+from edgeguard.defenses.numpy_ops import NumpyOps
 from edgeguard.defenses.postprocess import PostProcessor
 from edgeguard.errors import BadModel
 

@@ -1,0 +1,74 @@
+"""How far logits may move before a decision changes: what makes an input golden, or not.
+
+Integer kernels of different CPUs differ by a few steps of a logit (onnxruntime#20479, #28609). All margins are in
+logits, for every logit moving by up to that much in any direction.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgeguard.defenses.head import Grid
+from edgeguard.defenses.rows import Levels
+
+if TYPE_CHECKING:
+    from edgeguard.defenses.gate import Gate
+
+__all__ = ["gate_margin", "level_margin", "probability_margin"]
+
+Array = np.ndarray[Any, Any]
+
+
+def probability_margin(posterior: Array, threshold: float) -> Array:
+    """Distance of max p to a threshold in (0, 1), ``[n]`` from float64 ``[n, classes]``.
+
+    Moving the top logit by d one way and all others by d the other way multiplies the odds of the top class by
+    exp(2 d): the distance is half the difference of the log odds.
+    """
+    rest = posterior.copy()
+    index = posterior.argmax(axis=-1)[..., None]
+    np.put_along_axis(rest, index, 0.0, axis=-1)
+    top = np.take_along_axis(posterior, index, axis=-1)[..., 0]
+    with np.errstate(divide="ignore"):
+        # Not 1 - top: that is zero from a lead of 37 logits on, and the distance would be infinite.
+        odds = np.log(top) - np.log(rest.sum(axis=-1))
+    distance: Array = np.abs(odds - np.log(threshold / (1 - threshold))) / 2
+    return distance
+
+
+def level_margin(levels: Levels, grid: Grid | None, logits: Array) -> Array:
+    """Distance of the largest logit to the nearest border between levels, ``[n]`` from float64 ``[n, classes]``."""
+    peaks = logits.max(axis=-1)
+    distance = np.full(peaks.shape, np.inf)
+    if grid is not None:
+        for start in levels.starts[1:]:
+            distance = np.minimum(distance, np.abs(peaks - _border(start, grid)))
+    return distance
+
+
+def gate_margin(gate: Gate, grid: Grid | None, logits: Array) -> Array:
+    """Distance to the gate, and for a gated query to the nearest other cell, ``[n]`` from float64 ``[n, classes]``."""
+    assert grid is not None
+    peaks, top = logits.max(axis=-1), logits.argmax(axis=-1)
+    shifted = np.exp(logits - peaks[:, None])
+    if gate.score == "max-probability":
+        posterior = shifted / shifted.sum(axis=-1, keepdims=True)
+        distance, closed = probability_margin(posterior, gate.threshold), posterior.max(axis=-1) < gate.threshold
+    elif gate.score == "energy":
+        energy = peaks + np.log(shifted.sum(axis=-1))
+        distance, closed = np.abs(energy - gate.threshold), energy < gate.threshold
+    else:
+        own = np.array(gate.thresholds)[top] if gate.thresholds else np.full(len(top), gate.step)
+        borders = _border(own, grid)
+        distance, closed = np.abs(peaks - borders), peaks < borders
+    contrasts = np.array(gate.cells.contrasts, np.float64)
+    apart = np.abs(logits @ contrasts.T / grid.scale - np.array(gate.cells.offsets)) * grid.scale
+    nearest = (apart / np.abs(contrasts).sum(axis=1)).min(axis=-1)
+    return np.where(closed, np.minimum(distance, nearest), distance)
+
+
+def _border(step: Any, grid: Grid) -> Any:
+    """The logit at which a step begins."""
+    return (np.asarray(step, np.float64) - 0.5 - grid.zero) * grid.scale

@@ -1,0 +1,158 @@
+"""Defenses in numpy: the host post-processor, and the reference for every other backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edgeguard.defenses.ops import Integer
+
+__all__ = ["NumpyOps"]
+
+Array = np.ndarray[Any, Any]
+
+
+class NumpyOps:
+    """:class:`edgeguard.defenses.ops.Ops` on numpy arrays, in one float type throughout."""
+
+    def __init__(self, dtype: type[np.floating[Any]] = np.float32) -> None:
+        self._dtype = dtype
+
+    def dequantize(self, value: Array, scale: float, zero_point: Integer) -> Array:
+        """``(value - zero_point) * scale`` as float."""
+        shifted = np.subtract(value, np.float32(zero_point), dtype=np.float32)
+        return shifted if scale == 1 else self.mul(shifted, scale)
+
+    def quantize(self, value: Array, scale: float, zero_point: np.int8) -> Array:
+        """``round(value / scale) + zero_point``, half to even, limited to int8."""
+        # Float32 whatever the type throughout is: a step is where every backend puts it, or it is another step.
+        steps = np.rint(value.astype(np.float32) / np.float32(scale)) + np.float32(zero_point)
+        limited: Array = np.clip(steps, -128, 127).astype(np.int8)
+        return limited
+
+    def softmax(self, value: Array) -> Array:
+        """Softmax over the last axis, shifted by the maximum so that it cannot overflow."""
+        value = value.astype(self._dtype, copy=False)
+        exponentials = np.exp(value - value.max(axis=-1, keepdims=True))
+        return self.normalize(exponentials)
+
+    def add(self, left: Array | float, right: Array | float) -> Array:
+        """``left + right``."""
+        if isinstance(left, np.ndarray) and left.dtype == np.int64:
+            return np.add(left, right)
+        return np.add(self._cast(left), self._cast(right))
+
+    def sub(self, left: Array | float, right: Array | float) -> Array:
+        """``left - right``."""
+        return np.subtract(self._cast(left), self._cast(right))
+
+    def mul(self, left: Array | float, right: Array | float) -> Array:
+        """``left * right``."""
+        return np.multiply(self._cast(left), self._cast(right))
+
+    def div(self, left: Array | float, right: Array | float) -> Array:
+        """``left / right``; division by zero gives infinity, silently."""
+        with np.errstate(divide="ignore"):
+            return np.divide(self._cast(left), self._cast(right))
+
+    def mod(self, value: Array, modulus: float) -> Array:
+        """Remainder of a float that holds a non-negative integer."""
+        return np.fmod(self._cast(value), self._dtype(modulus))
+
+    def clip(self, value: Array, low: float, high: float) -> Array:
+        """``value`` limited to ``[low, high]``."""
+        limited: Array = np.clip(value, self._dtype(low), self._dtype(high))
+        return limited
+
+    def round(self, value: Array) -> Array:
+        """The nearest integer as float, half to even."""
+        return np.rint(value)
+
+    def log(self, value: Array) -> Array:
+        """Natural logarithm."""
+        return np.log(value)
+
+    def tanh(self, value: Array) -> Array:
+        """Hyperbolic tangent."""
+        return np.tanh(value)
+
+    def sigmoid(self, value: Array) -> Array:
+        """``1 / (1 + exp(-value))``, by way of tanh, which cannot overflow."""
+        return self.mul(self.add(np.tanh(self.mul(value, 0.5)), 1.0), 0.5)
+
+    def affine(self, value: Array, weights: Array, bias: Array) -> Array:
+        """``value @ weights + bias``."""
+        result: Array = value @ weights
+        result += bias
+        return result
+
+    def reduce_max(self, value: Array) -> Array:
+        """Largest entry of each row."""
+        largest: Array = value.max(axis=-1, keepdims=True)
+        return largest
+
+    def row_max(self, value: Array) -> Array:
+        """Largest entry of each row, ``[batch]``."""
+        largest: Array = value.max(axis=-1)
+        return largest
+
+    def one_hot_top(self, value: Array) -> Array:
+        """1 at the first of each row's largest entries, 0 elsewhere."""
+        result = np.zeros(value.shape, self._dtype)
+        np.put_along_axis(result, value.argmax(axis=-1)[..., None], 1, axis=-1)
+        return result
+
+    def keep_largest(self, value: Array, count: int) -> Array:
+        """The entries that reach the ``count``-th largest of their row; the others become 0."""
+        floor = np.partition(value, -count, axis=-1)[..., -count, None]
+        return np.where(value < floor, self._dtype(0), value)
+
+    def normalize(self, value: Array) -> Array:
+        """Non-negative rows divided by their sums."""
+        return self.div(value, value.sum(axis=-1, keepdims=True))
+
+    def permute(self, value: Array, order: Array) -> Array:
+        """Column ``order[j]`` as column j."""
+        return value[..., order]
+
+    def arg_max(self, value: Array) -> Array:
+        """Index of the first of each row's largest entries."""
+        index: Array = value.argmax(axis=-1)
+        return index
+
+    def as_index(self, value: Array) -> Array:
+        """An integer-valued ``[batch]`` as an index."""
+        return value.astype(np.int64)
+
+    def take(self, table: Array, index: Array) -> Array:
+        """Rows of a table."""
+        return table[index]
+
+    def below(self, value: Array, bound: Array | float) -> Array:
+        """``value < bound``."""
+        # A bound that float32 cannot hold is another bound in a graph.
+        if value.dtype != np.int64 and not isinstance(bound, np.ndarray):
+            bound = np.float32(bound)
+        smaller: Array = np.less(value, bound)
+        return smaller
+
+    def where(self, condition: Array, then: Array, otherwise: Array) -> Array:
+        """One or the other."""
+        return np.where(condition, then, otherwise)
+
+    def swap(self, value: Array, first: Array, second: Array) -> Array:
+        """Each row with the entries at two indices exchanged."""
+        result = value.copy()
+        rows = np.arange(len(value))
+        result[rows, first], result[rows, second] = value[rows, second], value[rows, first]
+        return result
+
+    def place(self, rest: Array, indices: Array, values: Array, classes: int) -> Array:
+        """Rows of ``classes`` entries: ``rest`` everywhere but ``values`` at ``indices``."""
+        result = np.repeat(rest, classes, axis=-1)
+        np.put_along_axis(result, indices, values, axis=-1)
+        return result
+
+    def _cast(self, value: Array | float) -> Array:
+        return np.asarray(value, self._dtype)

@@ -1,0 +1,132 @@
+"""From what the owner asks for to a fitted defense on the network's end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from onnx import ModelProto
+
+from edgeguard.calibration.data_set import DataSet
+from edgeguard.calibration.sets import open_set
+from edgeguard.calibration.tuning import Wish, tune
+from edgeguard.defenses.defense import Defense
+from edgeguard.defenses.head import Head
+from edgeguard.defenses.record import DefenseRecord, record_of
+from edgeguard.defenses.registry import configure
+from edgeguard.errors import BadData, BadModel
+from edgeguard.export.evidence import Logits, gather
+from edgeguard.export.head import attach, expose_integer_logits
+from edgeguard.export.network import Network
+from edgeguard.export.request import DefenseChoice, Reporter
+from edgeguard.keys import read_key
+from edgeguard.preprocess import Preprocess
+
+__all__ = ["Ending", "Fitted", "defend_model", "ending_of", "fit", "wish_of"]
+
+# What a budget is spent on if nothing was said: the best score, and the cheapest.
+_DEFAULT_GATE = "max-logit"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A network cut where a defense begins.
+
+    :param head: what its output is: integer logits where the network has them.
+    """
+
+    model: ModelProto
+    head: Head
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A defense ready to be attached, and its record."""
+
+    defense: Defense
+    record: DefenseRecord
+
+
+def wish_of(choice: DefenseChoice, classes: int) -> Wish:
+    """What was asked for, checked before anything is computed.
+
+    :raises UsageError: it contradicts itself, or the key cannot be read.
+    """
+    response = configure(choice.name, choice.overrides, classes)
+    score = None if choice.gate in (None, "none") else choice.gate
+    if choice.gate is None and choice.budget and response.tuned is None:
+        score = _DEFAULT_GATE
+    key = None if choice.key is None else read_key(choice.key)
+    return Wish(response, score, choice.budget, key, frozenset(choice.overrides))  # type: ignore[arg-type]
+
+
+def ending_of(network: Network) -> Ending:
+    """The network up to its integer logits if it has such, otherwise up to its float ones."""
+    try:
+        return Ending(*expose_integer_logits(network.model))
+    except BadModel:
+        return Ending(network.model, Head("logits", network.classes))
+
+
+def fit(
+    choice: DefenseChoice,
+    wish: Wish,
+    network: Network,
+    float_logits: Logits | None,
+    ending: Ending,
+    data: DataSet,
+    validation: DataSet | None,
+    preprocess: Preprocess | None,
+    reporter: Reporter,
+) -> Fitted:
+    """Tune the defense to the network.
+
+    :param data: images for what needs any at all, such as the range of the logits.
+    :param validation: images that the network was not trained on.
+    :raises BadData: there are none, and the defense cannot do without.
+    """
+    if validation is None and wish.needs_validation:
+        what = "a budget" if wish.budget else f"{choice.name}"
+        raise BadData(
+            f"{what} is tuned on images that the network was not trained on, and none were given",
+            where="--defense",
+            fix="Pass --validation, best with labels",
+        )
+    queries = None
+    if choice.queries is not None:
+        shape = next(iter(data.batches(1))).inputs.shape[1:]
+        queries = open_set(choice.queries, preprocess, shape)
+    reporter.step(f"tuning {choice.name}")
+    evidence = gather(
+        network.logits,
+        float_logits,
+        data if validation is None else validation,
+        queries,
+        network.classes,
+        reporter,
+        reference=wish.score is not None,
+    )
+    tuned = tune(wish, evidence, ending.head)
+    for warning in tuned.warnings:
+        reporter.warn(warning)
+    on_host = choice.placement == "host"
+    if on_host:
+        reporter.warn(
+            f"the model file itself is NOT defended (placement host): only edgeguard's runtime applies {choice.name}; "
+            "whoever runs the file with plain onnxruntime reads raw logits"
+        )
+    record = record_of(
+        tuned.defense,
+        choice.placement,
+        key_commitment=None if wish.key is None else wish.key.commitment,
+        tuning=tuned.tuning if wish.needs_validation else None,
+    )
+    return Fitted(tuned.defense, record)
+
+
+def defend_model(ending: Ending, fitted: Fitted | None, network: Network) -> tuple[ModelProto, Head]:
+    """The deployed graph, and what it ends in."""
+    if fitted is None:
+        return attach(network.model, Head("logits", network.classes), None), Head("posterior", network.classes)
+    if fitted.record.placement == "host":
+        return ending.model, ending.head
+    return attach(ending.model, ending.head, fitted.defense), Head("posterior", network.classes)

@@ -1,0 +1,72 @@
+"""What a network says to the images that a defense is tuned on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from edgeguard.calibration.data_set import DataSet, checked_batches
+from edgeguard.calibration.tuning import Evidence
+from edgeguard.export.request import Reporter
+
+__all__ = ["gather"]
+
+Array = np.ndarray[Any, Any]
+Logits = Callable[[Array], Array]
+
+_BATCH = 64
+# More queries than this do not make the distribution of honest answers any clearer.
+_MOST_REFERENCE = 30_000
+
+
+def gather(
+    logits: Logits,
+    float_logits: Logits | None,
+    data: DataSet,
+    queries: DataSet | None,
+    classes: int,
+    reporter: Reporter,
+    *,
+    reference: bool,
+) -> Evidence:
+    """Run the network over a set, and over a reference for a gate.
+
+    :param logits: the undefended network as it will be deployed.
+    :param float_logits: the float network; ``None`` if there is none to compare with.
+    :param queries: images such as a thief may ask; ``None`` mixes some from ``data``.
+    :param reference: whether a reference is needed.
+    :raises BadData: a label of the set is no class of the network.
+    """
+    seen, tops, labels = [], [], []
+    for batch in checked_batches(data, _BATCH, classes):
+        seen.append(logits(batch.inputs))
+        if batch.labels is not None:
+            labels.append(batch.labels)
+        elif float_logits is not None:
+            tops.append(float_logits(batch.inputs).argmax(axis=-1))
+        reporter.progress(sum(map(len, seen)), len(data))
+    return Evidence(
+        np.concatenate(seen),
+        np.concatenate(labels) if labels else None,
+        np.concatenate(tops) if tops else None,
+        np.concatenate([logits(inputs) for inputs in _reference(data, queries)]) if reference else None,
+        "mixes" if queries is None else "queries",
+    )
+
+
+def _reference(data: DataSet, queries: DataSet | None) -> Iterator[Array]:
+    given = 0
+    for batch in (data if queries is None else queries).batches(_BATCH):
+        yield batch.inputs if queries is not None else _mixes(batch.inputs)
+        given += len(batch.inputs)
+        if given >= _MOST_REFERENCE:
+            return
+
+
+def _mixes(inputs: Array) -> Array:
+    """Inputs that are none of the network's classes: means of two and of three images, and negatives."""
+    once, twice = np.roll(inputs, 1, axis=0), np.roll(inputs, 2, axis=0)
+    negatives = 2 * inputs.mean(axis=0, keepdims=True) - inputs
+    return np.concatenate([(inputs + once) / 2, (inputs + once + twice) / 3, negatives]).astype(np.float32)
