@@ -24,8 +24,10 @@ COMMANDS: dict[str, str] = {
     "defenses": "edgeguard.cli.lists:defenses",
     "demo": "edgeguard.cli.demo:demo",
     "export": "edgeguard.cli.export:export",
+    "keygen": "edgeguard.cli.keygen:keygen",
     "run": "edgeguard.cli.run:run",
     "targets": "edgeguard.cli.lists:targets",
+    "trace": "edgeguard.cli.trace:trace",
     "verify": "edgeguard.cli.verify:verify",
 }
 

@@ -1,0 +1,163 @@
+"""``edgeguard trace``: did a suspect learn from answers under this key?"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgeguard.attacks.trace import DEFAULT_DRAWS, DEFAULT_LEVELS, MOST_LEVELS, Trace, count_runner_ups
+from edgeguard.attacks.trace import trace as compare
+from edgeguard.cli.console import Console, print_json, printable
+from edgeguard.cli.options import json_option, pairs
+from edgeguard.cli.preprocessing import Chosen, numbers, preprocess_options
+from edgeguard.errors import UsageError
+from edgeguard.extras import require
+from edgeguard.keys import read_key
+from edgeguard.preprocess import Layout
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from edgeguard.attacks.suspects import Suspect
+
+__all__ = ["trace"]
+
+_MOST_DRAWS = 10_000_000
+
+
+# No edgeguard.toml: what lies beside a suspect comes from the suspect, and must not decide how it is examined.
+@click.command()
+@click.argument("suspect", type=click.Path(path_type=Path))
+@click.option("--key", type=click.Path(path_type=Path), required=True, help="Your key, as keygen wrote it.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Queries: a folder of images, .npz (x) or .npy. Labels are not used.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Ask this many, evenly spread.")
+@click.option(
+    "--levels",
+    type=click.IntRange(1, MOST_LEVELS),
+    default=DEFAULT_LEVELS,
+    show_default=True,
+    help="Levels of the decoys, as the defense had them.",
+)
+@click.option("--classes", type=click.IntRange(min=1), help="Of your model: refuse a suspect with another number.")
+@click.option(
+    "--draws",
+    type=click.IntRange(99, _MOST_DRAWS),
+    default=DEFAULT_DRAWS,
+    show_default=True,
+    help="Random keys to compare with, for more than 10 classes.",
+)
+@click.option("--seed", type=click.IntRange(0, (1 << 64) - 1), help="Of the random keys; default: another each time.")
+@preprocess_options
+@click.option("--input-shape", metavar="C,H,W", callback=numbers(int), help="Of one input, if the file does not say.")
+@click.option("--arch", metavar="PKG.MODULE:FACTORY", help="Builds the network that a state_dict belongs to.")
+@click.option("--arch-arg", multiple=True, metavar="NAME=VALUE", callback=pairs, help="An argument of the factory.")
+@click.option("--trust-pickle", is_flag=True, help="Load pickled code. Only for files that you made yourself.")
+@json_option
+def trace(
+    suspect: Path,
+    key: Path,
+    data: Path | None,
+    limit: int | None,
+    levels: int,
+    classes: int | None,
+    draws: int,
+    seed: int | None,
+    preprocess: str | None,
+    crop: float | None,
+    colour: str | None,
+    layout: Layout,
+    mean: tuple[float, ...] | None,
+    std: tuple[float, ...] | None,
+    scale: float | None,
+    resample: str | None,
+    input_shape: tuple[int, ...] | None,
+    arch: str | None,
+    arch_arg: tuple[tuple[str, str], ...],
+    trust_pickle: bool,
+    as_json: bool,
+) -> None:
+    """Tell whether a suspect learnt from answers that the defense decoy gave under your key.
+
+    SUSPECT is a classifier (.onnx, .pt, .pt2), an artifact, or its saved answers: an .npy [n, classes], or an .npz with
+    the array answers. Only its answers are looked at: its runner-up classes are compared with your decoys, and the
+    comparison with that of random keys.
+
+    \b
+    edgeguard trace clone.onnx --key owner.key --data photos/ --preprocess imagenet
+    edgeguard trace answers.npy --key owner.key
+    """
+    from edgeguard.attacks.suspects import ANSWER_SUFFIXES, artifact_suspect, ask, model_suspect, read_answers
+    from edgeguard.calibration.sets import open_set
+
+    owner = read_key(key)
+    commitment = owner.commitment
+    of_a_file = {"--input-shape": input_shape, "--arch": arch, "--arch-arg": arch_arg, "--trust-pickle": trust_pickle}
+    of_images = {
+        "--preprocess": preprocess,
+        "--crop": crop,
+        "--colour": colour,
+        "--layout": layout != "nchw",
+        "--mean": mean,
+        "--std": std,
+        "--scale": scale,
+        "--resample": resample,
+    }
+    saved = suspect.suffix in ANSWER_SUFFIXES and not suspect.is_dir()
+    if saved:
+        _refuse("saved answers", {"--data": data, "--limit": limit} | of_images | of_a_file)
+    elif data is None:
+        raise UsageError("trace has to ask the suspect something", where="--data", fix="Pass images with --data")
+    with Console() as console:
+
+        def answers(asked: Suspect, queries: Path) -> Iterator[np.ndarray[Any, Any]]:
+            images = open_set(queries, asked.preprocess, asked.input_shape, limit=limit, names=asked.labels)
+            console.step(f"asking {suspect.name} {len(images)} queries")
+            return ask(asked, images, console.progress)
+
+        if data is None:
+            blocks = read_answers(suspect)
+        elif suspect.is_dir():
+            _refuse("an artifact", of_images | of_a_file)
+            blocks = answers(artifact_suspect(suspect), data)
+        else:
+            require("onnx", "export")
+            from edgeguard.export.loading import LoadRequest
+
+            request = LoadRequest(suspect, arch, arch_arg, input_shape, trust_pickle, accepts="quantized")
+            chosen = Chosen(preprocess, crop, colour, layout, mean, std, scale, resample, console.warn)
+            blocks = answers(model_suspect(request, chosen), data)
+        counted = count_runner_ups(blocks, str(suspect), classes=classes)
+        console.step("comparing your key with random ones")
+        drawn_by = secrets.randbits(64) if seed is None else seed
+        found = compare(counted, owner, levels=levels, draws=draws, seed=drawn_by)
+    if as_json:
+        print_json({"suspect": str(suspect), "commitment": commitment, **asdict(found)})
+    else:
+        _print(found, suspect.name, commitment)
+
+
+def _refuse(kind: str, given: dict[str, Any]) -> None:
+    for name, value in given.items():
+        if value:
+            raise UsageError(f"means nothing for {kind}", where=name, fix="Leave it out")
+
+
+def _print(found: Trace, name: str, commitment: str) -> None:
+    if found.draws is None:
+        method = f"compared with all keys for {found.classes} classes"
+    else:
+        method = f"compared with {found.draws:,} random keys, seed {found.seed}"
+    click.echo(f"{printable(name)}: {found.classes} classes, {found.counted} of {found.queries} queries counted")
+    click.echo(f"key commitment {commitment}")
+    click.echo(f"matches with the decoys  {found.matches}, where chance gives {found.expected:.1f} on average")
+    click.echo(f"p                        {found.p:.2g}   ({method}; none is smaller than {found.smallest_p:.2g})")
+    click.echo("p is the probability that a model which never saw answers under this key matches it at least as well.")

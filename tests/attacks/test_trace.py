@@ -1,0 +1,140 @@
+"""What tracing counts, finds and refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from edgeguard.attacks.trace import DEFAULT_DRAWS, LEAST_COUNTED, Trace, count_runner_ups, trace
+from edgeguard.errors import BadData
+from edgeguard.keys import MasterKey
+from tests.attacks.answers import KEY, Array, following
+
+OTHER = MasterKey(bytes(32))
+
+
+# 1 / (1 + DRAWS) is half of the 1e-4 that the tests ask for.
+DRAWS = 19_999
+
+
+def traced(answers: Array, key: MasterKey = KEY, levels: int = 4) -> Trace:
+    return trace(count_runner_ups([answers], "suspect"), key, levels=levels, draws=DRAWS, seed=7)
+
+
+def refused(*blocks: Array, classes: int | None = None) -> BadData:
+    with pytest.raises(BadData) as caught:
+        count_runner_ups(blocks, "suspect.npy", classes=classes)
+    assert str(caught.value).startswith("suspect.npy: ")
+    return caught.value
+
+
+@pytest.mark.parametrize("classes", [6, 10, 30])
+@pytest.mark.parametrize("logits", [False, True])
+def test_a_clone_is_found_under_its_key_only(classes: int, logits: bool) -> None:
+    answers = following(KEY, classes=classes, queries=2000, share=0.6)
+    answers = np.log(answers) * 3 - 5 if logits else answers
+    found = traced(answers)
+    assert found.p < 1e-4
+    assert found.p >= found.smallest_p
+    assert found.matches > found.expected
+    assert (found.counted, found.queries, found.classes, found.levels) == (2000, 2000, classes, 4)
+    assert traced(answers, OTHER).p > 0.01
+
+
+def test_a_faithful_clone_needs_no_more_than_the_least_number_of_queries() -> None:
+    answers = following(KEY, classes=10, queries=LEAST_COUNTED, share=1)
+    assert traced(answers).p < 1e-4
+
+
+def test_what_the_methods_report() -> None:
+    few = traced(following(KEY, classes=10, queries=200, share=0.5), levels=1)
+    assert (few.method, few.draws, few.seed) == ("enumeration", None, None)
+    assert few.smallest_p < 1e-5
+    assert few.expected == pytest.approx(200 / 9)
+    many = traced(following(KEY, classes=11, queries=200, share=1))
+    assert (many.method, many.draws, many.seed) == ("draws", DRAWS, 7)
+    assert many.p == many.smallest_p == 1 / (1 + DRAWS)
+    assert 1 / (1 + DEFAULT_DRAWS) < 1e-5
+    assert many.expected == pytest.approx(4 * 200 / 10)
+
+
+@given(arrays(np.float32, st.tuples(st.integers(1, 30), st.just(6)), elements=st.sampled_from([-np.inf, 0, 1, 2, 3])))
+def test_counting_is_sorting(scores: Array) -> None:
+    expected = np.zeros((6, 6), np.int64)
+    for row in scores.tolist():
+        order = sorted(range(6), key=lambda each: -row[each])
+        if row[order[0]] > row[order[1]] > row[order[2]]:
+            expected[order[0], order[1]] += 1
+    clear = np.tile([5.0, 4, 3, 3, 3, 1], (LEAST_COUNTED, 1))
+    found = count_runner_ups([scores, clear], "suspect")
+    expected[0, 1] += LEAST_COUNTED
+    assert found.counts.tolist() == expected.tolist()
+    assert found.counted == expected.sum()
+    assert found.queries == len(scores) + LEAST_COUNTED
+
+
+def test_blocks_are_read_one_by_one_and_types_do_not_matter() -> None:
+    answers = following(KEY, classes=10, queries=640, share=0.5)
+
+    def blocks() -> Iterator[Array]:
+        for start in range(0, 640, 64):
+            yield answers[start : start + 64]
+
+    whole = count_runner_ups([answers], "suspect").counts
+    assert (count_runner_ups(blocks(), "suspect").counts == whole).all()
+    assert (count_runner_ups([(answers * 1e5).astype(np.uint32)], "suspect").counts == whole).all()
+    assert (count_runner_ups([answers[:, :, None, None]], "suspect").counts == whole).all()
+
+
+def test_labels_are_refused() -> None:
+    one_hot = np.eye(10)[np.arange(500) % 10]
+    assert "gives only labels" in str(refused(one_hot))
+    assert "gives only labels" in str(refused(0.9 * one_hot + 0.01))
+    assert "one number for a query" in str(refused(np.arange(500) % 10))
+    assert "one number for a query" in str(refused(np.zeros((500, 1))))
+
+
+def test_too_few_answers_with_a_runner_up_are_refused() -> None:
+    answers = following(KEY, classes=10, queries=LEAST_COUNTED, share=1)
+    assert count_runner_ups([answers], "suspect").counted == LEAST_COUNTED
+    error = refused(answers[1:])
+    assert f"only {LEAST_COUNTED - 1} of its {LEAST_COUNTED - 1} answers" in str(error)
+    assert f"at least {LEAST_COUNTED}" in str(error)
+    tied = answers.copy()
+    tied[0, np.argsort(tied[0])[-3]] = np.sort(tied[0])[-2]
+    assert f"only {LEAST_COUNTED - 1} of its {LEAST_COUNTED} answers" in str(refused(tied))
+    assert "gave no answers" in str(refused())
+    assert "gave no answers" in str(refused(np.zeros((0, 10))))
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4, 5])
+def test_too_few_classes_are_refused_with_the_reason(classes: int) -> None:
+    error = refused(following(KEY, classes=classes, queries=500, share=1))
+    assert f"has {classes} classes" in str(error)
+    assert "proves nothing" in str(error)
+    assert "six classes or more" in str(error)
+
+
+def test_another_number_of_classes_is_refused() -> None:
+    assert "answers with 12 classes, not 10" in str(refused(np.random.default_rng(0).random((300, 12)), classes=10))
+    blocks = [np.random.default_rng(0).random((200, classes)) for classes in (10, 11)]
+    assert "with 10 classes, and later with 11" in str(refused(*blocks))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_nan_and_infinity_are_refused(value: float) -> None:
+    answers = following(KEY, classes=10, queries=200, share=1)
+    answers[150, 3] = value
+    assert "NaN or infinity" in str(refused(answers))
+
+
+@pytest.mark.parametrize(
+    "answers", [np.zeros((200, 10, 2)), np.zeros(()), np.full((200, 10), "a"), np.ones((200, 10), bool)]
+)
+def test_what_are_no_answers_is_refused(answers: Array) -> None:
+    assert "not numbers for each query and class" in str(refused(answers))
