@@ -53,9 +53,8 @@ class OnnxOps:
         """``left - right``."""
         return self._node("Sub", left, right)
 
-    def mul(self, left: str | float, right: str | float | Array) -> str:
+    def mul(self, left: str | float, right: str | float) -> str:
         """``left * right``."""
-        right = self._constant(right.astype(np.float32)) if isinstance(right, np.ndarray) else right
         return self._node("Mul", left, right)
 
     def div(self, left: str | float, right: str | float) -> str:

@@ -83,10 +83,9 @@ def columns_for(head: Head, levels: Levels, gate: Gate | None, rows: Rows) -> Co
 def row_of(query: Query[T], levels: Levels, gate: Gate | None) -> T:
     """The row that answers a query, an index: ``level * classes + class``."""
     ops = query.ops
-    if len(levels) == 1:
-        honest = query.top
-    else:
-        honest = ops.add(query.at_peak(levels.by_step() * query.head.classes), query.top)
+    honest = query.top
+    if len(levels) > 1:
+        honest = ops.add(query.at_peak(levels.by_step() * query.head.classes), honest)
     return honest if gate is None else ops.where(gate.closes(query), gate.drawn(query, gate.table), honest)
 
 

@@ -7,9 +7,9 @@ level (a permutation that moves every class)::
             b = strength (1 - a) + (1 - strength)(1 - a)/(K-1)  if j = D_l(argmax p)
             (1 - a - b)/(K-2)                                   else
 
-with b limited to two grid steps below a, so that the argmax is kept. In the mode ``attractor`` one class takes the place
-of D_l for all classes (a second one serves the attractor itself): it distorts more and proves nothing, where decoys that
-differ by class are learnt by a clone, and ``edgeguard trace`` finds them there. Own design.
+with b limited to two grid steps below a, so that the argmax is kept. In the mode ``attractor`` one class takes the
+place of D_l for all classes (a second one serves the attractor itself): it distorts more and proves nothing, where
+decoys that differ by class are learnt by a clone, and ``edgeguard trace`` finds them there. Own design.
 """
 
 from __future__ import annotations

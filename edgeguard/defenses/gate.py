@@ -67,7 +67,8 @@ class Cells:
 
     def of(self, steps: Array) -> Array:
         """The cells of logits in steps of the grid, int64 ``[n]`` from ``[n, classes]``."""
-        return (steps.astype(np.float32) @ self.weights + self.bias).argmax(axis=-1)
+        cells: Array = (steps.astype(np.float32) @ self.weights + self.bias).argmax(axis=-1)
+        return cells
 
     @property
     def _signs(self) -> Array:

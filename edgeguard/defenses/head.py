@@ -82,7 +82,8 @@ class Grid:
     def steps(self, logits: Array) -> Array:
         """The steps of float logits, int64 of the same shape."""
         steps = np.rint(logits.astype(np.float32) / np.float32(self.scale)) + np.float32(self.zero)
-        return np.clip(steps, -_CENTRE, _CENTRE - 1).astype(np.int64)
+        limited: Array = np.clip(steps, -_CENTRE, _CENTRE - 1).astype(np.int64)
+        return limited
 
 
 def posterior(ops: Ops[T], head: Head, value: T) -> T:

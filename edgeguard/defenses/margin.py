@@ -16,9 +16,22 @@ from edgeguard.defenses.rows import Levels
 if TYPE_CHECKING:
     from edgeguard.defenses.gate import Gate
 
-__all__ = ["gate_margin", "level_margin", "probability_margin"]
+__all__ = ["gate_margin", "level_margin", "log_odds", "probability_margin"]
 
 Array = np.ndarray[Any, Any]
+
+
+def log_odds(posterior: Array) -> Array:
+    """``log(p / (1 - p))`` of each entry, float64 ``[n, classes]`` like the posterior."""
+    others = 1 - posterior
+    index = posterior.argmax(axis=-1)[..., None]
+    rest = posterior.copy()
+    np.put_along_axis(rest, index, 0.0, axis=-1)
+    # Not 1 - p: that is zero from a lead of 37 logits on, and the odds would be infinite.
+    np.put_along_axis(others, index, rest.sum(axis=-1, keepdims=True), axis=-1)
+    with np.errstate(divide="ignore"):
+        odds: Array = np.log(posterior) - np.log(others)
+    return odds
 
 
 def probability_margin(posterior: Array, threshold: float) -> Array:
@@ -27,14 +40,7 @@ def probability_margin(posterior: Array, threshold: float) -> Array:
     Moving the top logit by d one way and all others by d the other way multiplies the odds of the top class by
     exp(2 d): the distance is half the difference of the log odds.
     """
-    rest = posterior.copy()
-    index = posterior.argmax(axis=-1)[..., None]
-    np.put_along_axis(rest, index, 0.0, axis=-1)
-    top = np.take_along_axis(posterior, index, axis=-1)[..., 0]
-    with np.errstate(divide="ignore"):
-        # Not 1 - top: that is zero from a lead of 37 logits on, and the distance would be infinite.
-        odds = np.log(top) - np.log(rest.sum(axis=-1))
-    distance: Array = np.abs(odds - np.log(threshold / (1 - threshold))) / 2
+    distance: Array = np.abs(log_odds(posterior).max(axis=-1) - np.log(threshold / (1 - threshold))) / 2
     return distance
 
 

@@ -133,7 +133,7 @@ class NumpyOps:
         """``value < bound``."""
         # A bound that float32 cannot hold is another bound in a graph.
         if value.dtype != np.int64 and not isinstance(bound, np.ndarray):
-            bound = np.float32(bound)
+            bound = float(np.float32(bound))
         smaller: Array = np.less(value, bound)
         return smaller
 

@@ -41,7 +41,7 @@ class Ops(Protocol[T]):
     def sub(self, left: T | float, right: T | float) -> T:
         """``left - right``."""
 
-    def mul(self, left: T | float, right: T | float | Array) -> T:
+    def mul(self, left: T | float, right: T | float) -> T:
         """``left * right``."""
 
     def div(self, left: T | float, right: T | float) -> T:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.gate import Gate
 from edgeguard.defenses.head import Grid
-from edgeguard.defenses.registry import parameters, rebuild, tables
+from edgeguard.defenses.registry import Table, parameters, rebuild, tables
 
 __all__ = ["DefenseRecord", "Tuning", "record_of", "recorded_defense"]
 
@@ -20,7 +20,8 @@ class Tuning:
     :param images: validation images it was fitted on.
     :param counted: what counts as right: the ``labels``, ``agreement`` with the float model where there are none, or
         ``every`` answer where there is no float model either.
-    :param budget: what the owner is ready to lose, in percentage points of benign accuracy; ``None`` if nothing was said.
+    :param budget: what the owner is ready to lose, in percentage points of benign accuracy; ``None`` if none was
+        named.
     :param lost: images that were answered rightly before, and are not any more.
     :param bound: upper end of the one-sided 95 % interval (Clopper and Pearson, Biometrika 26, 1934) of their share,
         in percentage points.
@@ -59,7 +60,7 @@ class DefenseRecord:
     parameters: dict[str, float | int | str]
     placement: Literal["graph", "host"]
     file_undefended: bool
-    tables: dict[str, tuple[Any, ...]]
+    tables: dict[str, Table]
     gate: Gate | None = None
     grid: Grid | None = None
     key_commitment: str | None = None

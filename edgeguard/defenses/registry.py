@@ -10,18 +10,23 @@ from edgeguard.defenses.codebook import Codebook
 from edgeguard.defenses.dcp import Dcp
 from edgeguard.defenses.decoy import Decoy
 from edgeguard.defenses.label import Label
-from edgeguard.defenses.response import Response
+from edgeguard.defenses.noise import Noise
+from edgeguard.defenses.response import BoundedResponse, Response
 from edgeguard.defenses.reverse_sigmoid import ReverseSigmoid
+from edgeguard.defenses.rounding import Round
+from edgeguard.defenses.top_k import TopK
+from edgeguard.defenses.transition import Transition
 from edgeguard.errors import UsageError
 
-__all__ = ["DEFAULT_DEFENSE", "DEFENSES", "answers_from_table", "configure", "parameters", "rebuild", "tables"]
+__all__ = ["DEFAULT_DEFENSE", "DEFENSES", "Table", "answers_from_table", "configure", "parameters", "rebuild", "tables"]
 
 Parameter = float | int | str
 # What was fitted or drawn: lists of numbers, or lists of such lists.
-Table = tuple[Any, ...]
+Table = tuple[int | float | tuple[int, ...], ...]
 
 DEFENSES: dict[str, type[Response]] = {
-    kind.name: cast(type[Response], kind) for kind in (Codebook, Dcp, Decoy, Label, ReverseSigmoid)
+    kind.name: cast(type[Response], kind)
+    for kind in (Codebook, Dcp, Decoy, Label, Noise, ReverseSigmoid, Round, TopK, Transition)
 }
 DEFAULT_DEFENSE = Dcp.name
 
@@ -30,7 +35,7 @@ def configure(name: str, overrides: Mapping[str, str], classes: int) -> Response
     """A response from what stands on a command line, not yet fitted.
 
     :param overrides: parameter name to its text, for example ``{"beta": "1.2"}``.
-    :raises UsageError: there is no such defense or parameter, or a value does not parse.
+    :raises UsageError: there is no such defense or parameter, or a value does not parse, or lies out of range.
     """
     response = _find(name).for_classes(classes)
     values = parameters(response)
@@ -43,7 +48,10 @@ def configure(name: str, overrides: Mapping[str, str], classes: int) -> Response
             values[key] = wanted(text)
         except ValueError:
             raise UsageError(f"{key} must be {wanted.__name__}, not {text!r}", where="--defense-param") from None
-    return replace(cast(Any, response), **values)  # type: ignore[no-any-return]
+    chosen: Response = replace(cast(Any, response), **values)
+    if hasattr(chosen, "check"):
+        cast(BoundedResponse, chosen).check(classes)
+    return chosen
 
 
 def answers_from_table(name: str) -> bool:

@@ -10,7 +10,7 @@ from edgeguard.defenses.head import Query
 from edgeguard.defenses.rows import Levels, Rows
 from edgeguard.keys import MasterKey
 
-__all__ = ["KeyedResponse", "PosteriorResponse", "Response", "TableResponse"]
+__all__ = ["BoundedResponse", "KeyedResponse", "PosteriorResponse", "Response", "TableResponse"]
 
 T = TypeVar("T")
 
@@ -72,3 +72,13 @@ class KeyedResponse(Response, Protocol):
 
     def drawn(self, key: MasterKey, classes: int) -> Self:
         """The response with these tables filled."""
+
+
+class BoundedResponse(Response, Protocol):
+    """Has parameters that not every number of classes allows."""
+
+    def check(self, classes: int) -> None:
+        """Refuse a number of classes.
+
+        :raises UsageError: naming the parameter.
+        """
