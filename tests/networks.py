@@ -86,15 +86,15 @@ class _Block(nn.Module):
 class ResNet20(nn.Module):
     """ResNet-20 for CIFAR-10, named as the reference weights name their layers."""
 
-    def __init__(self, classes: int = 10) -> None:
+    def __init__(self, classes: int = 10, width: int = 16) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(16)
+        self.conv1 = nn.Conv2d(3, width, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
         stage = functools.partial(_stage, blocks=3)
-        self.layer1 = stage(16, 16, 1)
-        self.layer2 = stage(16, 32, 2)
-        self.layer3 = stage(32, 64, 2)
-        self.linear = nn.Linear(64, classes)
+        self.layer1 = stage(width, width, 1)
+        self.layer2 = stage(width, 2 * width, 2)
+        self.layer3 = stage(2 * width, 4 * width, 2)
+        self.linear = nn.Linear(4 * width, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = F.relu(self.bn1(self.conv1(x)))
