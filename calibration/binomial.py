@@ -32,7 +32,7 @@ def upper_bound(losses: int, images: int) -> float:
 
 
 def most_losses(images: int, budget: float) -> int:
-    """The most losses on so many images that still prove a loss of at most ``budget``, 0..1; -1 if even none does not."""
+    """The most losses on so many images that prove a loss of at most ``budget``, 0..1; -1 if even none does not."""
     losses = -1
     while losses + 1 < images and upper_bound(losses + 1, images) <= budget:
         losses += 1

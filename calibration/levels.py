@@ -19,9 +19,9 @@ _LEAST_IMAGES = 25
 def fit_levels(peaks: Array, worth: Array, wanted: int) -> Levels:
     """Levels that hold about equally many images, their confidence what the images of each are worth.
 
-    Confidence never falls from a level to the next: where chance makes it do so, the two share their mean (pool adjacent
-    violators: Barlow et al. 1972). It counts one image more that was right and one that was wrong (Laplace's rule), so
-    that a level without an error does not promise certainty.
+    Confidence never falls from a level to the next: where chance makes it do so, the two share their mean (pool
+    adjacent violators: Barlow et al. 1972). It counts one image more that was right and one that was wrong (Laplace's
+    rule), so that a level without an error does not promise certainty.
 
     :param peaks: the largest logit of each image in steps of the grid, int64 ``[n]``.
     :param worth: 1 or 0 for each image answered rightly or wrongly; without labels its confidence. ``[n]``.

@@ -85,6 +85,11 @@ class Wish:
         """Whether something has to be fitted that only images the network was not trained on can tell."""
         return bool(self.budget) or hasattr(self.response, "starts")
 
+    @property
+    def needs_data(self) -> bool:
+        """Whether it takes any images at all: what a key decides may hang on the range of the logits."""
+        return self.needs_validation or self.response.keyed
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgeguard.errors import GuardFailed
 
-__all__ = ["SUM_TOLERANCE", "check_contract"]
+__all__ = ["SUM_TOLERANCE", "check_contract", "check_finite"]
 
 Array = np.ndarray[Any, Any]
 
@@ -33,8 +33,7 @@ def check_contract(
         )
     if not answers.size:
         return
-    if not np.isfinite(answers).all():
-        raise GuardFailed("the model answers with NaN or infinity", fix="Check the network's weights and input range")
+    check_finite(answers)
     if answers.min() < 0:
         raise GuardFailed(f"the model answers with a negative probability ({answers.min():.3g})")
     worst = float(np.abs(answers.sum(axis=-1, dtype=np.float64) - 1).max())
@@ -42,6 +41,15 @@ def check_contract(
         raise GuardFailed(f"answers sum to 1 only within {worst:.3g}, not within {SUM_TOLERANCE:g}")
     if keeps_argmax and undefended is not None and not _argmax_kept(answers, undefended).all():
         raise GuardFailed("the defense promises to keep the argmax and did not")
+
+
+def check_finite(values: Array) -> None:
+    """Refuse logits or answers that are no numbers.
+
+    :raises GuardFailed: there is NaN or infinity among them.
+    """
+    if not np.isfinite(values).all():
+        raise GuardFailed("the model answers with NaN or infinity", fix="Check the network's weights and input range")
 
 
 def _argmax_kept(answers: Array, undefended: Array) -> Array:

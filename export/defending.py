@@ -91,23 +91,22 @@ def fit(
             where="--defense",
             fix="Pass --validation, best with labels",
         )
-    queries = None
-    if choice.queries is not None:
-        shape = next(iter(data.batches(1))).inputs.shape[1:]
-        queries = open_set(choice.queries, preprocess, shape)
-    reporter.step(f"tuning {choice.name}")
-    evidence = gather(
-        network.logits,
-        float_logits,
-        data if validation is None else validation,
-        queries,
-        network.classes,
-        reporter,
-        reference=wish.score is not None,
-    )
-    tuned = tune(wish, evidence, ending.head)
-    for warning in tuned.warnings:
-        reporter.warn(warning)
+    defense, tuning = Defense(wish.response), None
+    if wish.needs_data:
+        reporter.step(f"tuning {choice.name}")
+        evidence = gather(
+            network.logits,
+            float_logits,
+            data if validation is None else validation,
+            None if choice.queries is None else open_set(choice.queries, preprocess, _input_shape(data)),
+            network.classes,
+            reporter,
+            reference=wish.score is not None,
+        )
+        tuned = tune(wish, evidence, ending.head)
+        for warning in tuned.warnings:
+            reporter.warn(warning)
+        defense, tuning = tuned.defense, tuned.tuning
     on_host = choice.placement == "host"
     if on_host:
         reporter.warn(
@@ -115,12 +114,12 @@ def fit(
             "whoever runs the file with plain onnxruntime reads raw logits"
         )
     record = record_of(
-        tuned.defense,
+        defense,
         choice.placement,
         key_commitment=None if wish.key is None else wish.key.commitment,
-        tuning=tuned.tuning if wish.needs_validation else None,
+        tuning=tuning if wish.needs_validation else None,
     )
-    return Fitted(tuned.defense, record)
+    return Fitted(defense, record)
 
 
 def defend_model(ending: Ending, fitted: Fitted | None, network: Network) -> tuple[ModelProto, Head]:
@@ -130,3 +129,7 @@ def defend_model(ending: Ending, fitted: Fitted | None, network: Network) -> tup
     if fitted.record.placement == "host":
         return ending.model, ending.head
     return attach(ending.model, ending.head, fitted.defense), Head("posterior", network.classes)
+
+
+def _input_shape(data: DataSet) -> tuple[int, ...]:
+    return next(iter(data.batches(1))).inputs.shape[1:]

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgeguard.calibration.data_set import DataSet, checked_batches
 from edgeguard.calibration.tuning import Evidence
+from edgeguard.contract import check_finite
 from edgeguard.export.request import Reporter
 
 __all__ = ["gather"]
@@ -38,10 +39,12 @@ def gather(
     :param queries: images such as a thief may ask; ``None`` mixes some from ``data``.
     :param reference: whether a reference is needed.
     :raises BadData: a label of the set is no class of the network.
+    :raises GuardFailed: a logit is no number.
     """
     seen, tops, labels = [], [], []
     for batch in checked_batches(data, _BATCH, classes):
         seen.append(logits(batch.inputs))
+        check_finite(seen[-1])
         if batch.labels is not None:
             labels.append(batch.labels)
         elif float_logits is not None:

@@ -22,14 +22,15 @@ from edgeguard.calibration.collect import collect
 from edgeguard.calibration.observers import find_observer
 from edgeguard.calibration.sets import array_set
 from edgeguard.defenses.dcp import Dcp
+from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.head import Head
 from edgeguard.defenses.postprocess import PostProcessor
-from edgeguard.defenses.registry import Defense, parameters
+from edgeguard.defenses.record import record_of
 from edgeguard.export.golden import choose_goldens
 from edgeguard.export.head import LOGITS, attach, cut_to_logits, expose_integer_logits, find_head
 from edgeguard.export.packing import Package, publish
 from edgeguard.export.passes.quantize import Quantize, probe, quantizable_tensors
-from edgeguard.manifest import CalibrationFacts, DefenseRecord, Manifest, ModelFacts, QuantizationFacts, SourceFacts
+from edgeguard.manifest import CalibrationFacts, Manifest, ModelFacts, QuantizationFacts, SourceFacts
 from edgeguard.preprocess import Preprocess
 from edgeguard.runtimes.ort_session import open_session, run_session
 from edgeguard.targets import Target, find_target
@@ -40,7 +41,7 @@ Array = np.ndarray[Any, Any]
 
 SIZE = 16
 _TARGET = find_target("arm64")
-_DEFAULT = Dcp()
+_DEFAULT = Defense(Dcp())
 
 
 def random_images(count: int, *, seed: int = 0, size: int = SIZE) -> Array:
@@ -150,7 +151,7 @@ def make_artifact(
         lab={},
         calibration=network.calibration,
         quantization=network.quantization,
-        defense=None if defense is None else _record(defense, placement),
+        defense=None if defense is None else record_of(defense, placement),
     )
     lab = {"float.onnx": _bytes(exact)} | ({"int8.onnx": _bytes(undefended)} if quantized else {})
     path = directory / f"{name}.edgeguard"
@@ -192,10 +193,6 @@ def _network(classes: int, seed: int, batch: int | None, quantized: bool, head: 
     facts = _facts(_TARGET, head, exact.ByteSize(), model.ByteSize())
     calibration = CalibrationFacts("images", len(data), observer.name, {}, data.digest, "0" * 64, None, None)
     return _Network(exact, model, step, facts, calibration)
-
-
-def _record(defense: Defense, placement: Literal["graph", "host"]) -> DefenseRecord:
-    return DefenseRecord(defense.name, defense.version, parameters(defense), placement, placement == "host")
 
 
 def _facts(target: Target, head: Literal["float", "int8"], before: int, after: int) -> QuantizationFacts:

@@ -22,13 +22,15 @@ from edgeguard.calibration.accuracy import (
 )
 from edgeguard.calibration.sets import open_set
 from edgeguard.defenses.dcp import Dcp
-from edgeguard.defenses.ops import NumpyOps
+from edgeguard.defenses.defense import Defense
+from edgeguard.defenses.head import Head
+from edgeguard.defenses.numpy_ops import NumpyOps
 from edgeguard.errors import BadData, GuardFailed, Untrusted
 from edgeguard.runtimes import load
 from edgeguard.runtimes.ort_session import open_session, run_session
 from tests.artifacts import make_artifact, random_images, repack
 
-DEFENSE = Dcp(beta=1.2)
+DEFENSE = Defense(Dcp(beta=1.2))
 
 
 def measured(artifact: Path, data: Path, limit: int | None = None) -> AccuracyReport:
@@ -138,7 +140,7 @@ def test_everything_is_measured_in_one_pass(
     artifact: Path, images: np.ndarray, posteriors: tuple[np.ndarray, np.ndarray], tmp_path: Path
 ) -> None:
     exact, plain = posteriors
-    answers = DEFENSE.respond(NumpyOps(), plain)
+    answers = DEFENSE.answer(NumpyOps(), Head("posterior", plain.shape[1]), plain)
     labels = labels_of(exact)
     np.savez(tmp_path / "data.npz", x=images, y=labels)
     report = measured(artifact, tmp_path / "data.npz")

@@ -14,8 +14,10 @@ from onnx import ModelProto, helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from edgeguard.artifact import open_artifact
+from edgeguard.defenses.defense import Defense
+from edgeguard.defenses.head import Head
 from edgeguard.defenses.label import Label
-from edgeguard.defenses.ops import NumpyOps
+from edgeguard.defenses.numpy_ops import NumpyOps
 from edgeguard.runtimes import load
 from edgeguard.runtimes.ort_session import open_session, run_session
 from edgeguard.runtimes.verify import verify
@@ -85,7 +87,7 @@ def test_answers_are_the_defended_ones_of_the_network_as_it_came(
     assert f"a classifier of 10 classes that ends in {'a softmax' if softmax else 'logits'}" in done.err
     assert verify(Path("out.edgeguard")).passed
     plain = posterior(model)
-    np.testing.assert_array_equal(load("out.edgeguard").answer(INPUTS), Label().respond(NumpyOps(), plain))
+    np.testing.assert_array_equal(load("out.edgeguard").answer(INPUTS), Defense(Label()).answer(NumpyOps(), Head("posterior", plain.shape[1]), plain))
     lab = open_artifact(Path("out.edgeguard")).manifest.lab
     assert set(lab) == {"float.onnx" if form is None else "int8.onnx"}
 

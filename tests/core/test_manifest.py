@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 import edgeguard.schemas
 from edgeguard.artifact import MANIFEST
-from edgeguard.defenses.head import Head
+from edgeguard.defenses.gate import Cells, Gate
+from edgeguard.defenses.head import Grid, Head
+from edgeguard.defenses.record import DefenseRecord, Tuning
 from edgeguard.errors import Untrusted
 from edgeguard.manifest import (
     SCHEMA_VERSION,
     CalibrationFacts,
-    DefenseRecord,
     FileFacts,
     Manifest,
     Measured,
@@ -63,6 +64,32 @@ preprocesses = st.builds(
     mean=st.tuples(shares, shares, shares),
     std=st.tuples(st.floats(0.1, 3)),
     resample=st.sampled_from(["nearest", "bilinear", "bicubic", "lanczos"]),
+)
+tables = st.one_of(
+    st.lists(st.integers(-128, 1000), max_size=3).map(tuple),
+    st.lists(shares, max_size=3).map(tuple),
+    st.lists(st.lists(st.integers(0, 9), max_size=3).map(tuple), max_size=2).map(tuple),
+)
+# Two classes, two cells: the class that is wrong is the other one, whatever the level.
+gates = st.builds(
+    Gate,
+    st.sampled_from(["max-logit", "max-probability", "energy"]),
+    shares,
+    st.builds(Cells, st.just(((1, -1),)), st.tuples(st.integers(-255, 255))),
+    st.sampled_from([((1, 3), (0, 2)), ((3, 3), (2, 2))]),
+)
+tunings = st.builds(
+    Tuning,
+    counts,
+    st.sampled_from(["labels", "agreement", "every"]),
+    maybe,
+    counts,
+    shares,
+    texts,
+    st.sampled_from([None, "queries", "mixes"]),
+    counts,
+    maybe,
+    maybe,
 )
 manifests = st.builds(
     Manifest,
@@ -123,6 +150,11 @@ manifests = st.builds(
             st.dictionaries(texts, st.one_of(shares, st.integers(-5, 5), texts), max_size=3),
             st.sampled_from(["graph", "host"]),
             st.booleans(),
+            st.dictionaries(texts, tables, max_size=2),
+            st.one_of(st.none(), gates),
+            st.one_of(st.none(), st.builds(Grid, st.floats(1e-6, 10), st.integers(-128, 127))),
+            st.one_of(st.none(), digests),
+            st.one_of(st.none(), tunings),
         ),
     ),
     measured=st.one_of(
@@ -132,7 +164,9 @@ manifests = st.builds(
             st.sampled_from(["validation", "calibration"]),
             counts,
             shares,
-            *[maybe] * 6,
+            *[maybe] * 8,
+            st.one_of(st.none(), counts),
+            maybe,
         ),
     ),
     warnings=st.lists(texts, max_size=2).map(tuple),

@@ -7,8 +7,9 @@ import pytest
 from onnx import ModelProto, checker, helper
 
 from edgeguard.defenses.dcp import Dcp
+from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.head import Head
-from edgeguard.defenses.ops import NumpyOps
+from edgeguard.defenses.numpy_ops import NumpyOps
 from edgeguard.defenses.postprocess import PostProcessor
 from edgeguard.errors import BadModel
 from edgeguard.export.head import ANSWER, LOGITS, attach, cut_to_logits, expose_integer_logits, find_head
@@ -30,7 +31,7 @@ def network() -> ModelProto:
 
 
 def test_only_the_answer_can_be_read() -> None:
-    model = attach(network(), HEAD, Dcp())
+    model = attach(network(), HEAD, Defense(Dcp()))
     checker.check_model(model, full_check=True)
     assert [value.name for value in model.graph.output] == [ANSWER]
     assert LOGITS not in {value.name for value in (*model.graph.output, *model.graph.value_info)}
@@ -38,7 +39,7 @@ def test_only_the_answer_can_be_read() -> None:
 
 def test_a_defense_costs_its_nodes_and_no_more() -> None:
     before = network()
-    for defense, added in ((None, 1), (Dcp(), DCP_NODES)):
+    for defense, added in ((None, 1), (Defense(Dcp()), DCP_NODES)):
         after = attach(before, HEAD, defense)
         assert len(after.graph.node) - len(before.graph.node) == added
         assert list(after.graph.node)[: len(before.graph.node)] == list(before.graph.node)
@@ -47,7 +48,7 @@ def test_a_defense_costs_its_nodes_and_no_more() -> None:
 
 
 def test_the_tail_shares_its_constants() -> None:
-    model = attach(network(), HEAD, Dcp())
+    model = attach(network(), HEAD, Defense(Dcp()))
     ours = [tensor for tensor in model.graph.initializer if tensor.name.startswith(PREFIX)]
     assert len({tensor.SerializeToString() for tensor in ours}) == len(ours)
 
@@ -58,10 +59,10 @@ def test_every_operator_set_that_a_target_may_end_up_with(opset: int) -> None:
     model = random_network()
     model.opset_import[0].version = opset
     cut = cut_to_logits(model, find_head(model))
-    answer = attach(cut, HEAD, Dcp())
+    answer = attach(cut, HEAD, Defense(Dcp()))
     checker.check_model(answer, full_check=True)
     values = random_inputs(8, (3, 16, 16))
-    assert np.abs(run(answer, values) - PostProcessor(HEAD, Dcp())(run(cut, values))).max() < 1e-5
+    assert np.abs(run(answer, values) - PostProcessor(HEAD, Defense(Dcp()))(run(cut, values))).max() < 1e-5
 
 
 def renamed(model: ModelProto, old: str, new: str) -> ModelProto:
@@ -91,10 +92,10 @@ def test_names_of_ours_that_the_network_uses_already(name: str, taken: str, end:
     expected = run(model, random_inputs(6)).reshape(6, 10)
     cut = cut_to_logits(model, find_head(model))
     assert np.array_equal(run(cut, random_inputs(6)), expected)
-    answers = attach(cut, HEAD, Dcp())
+    answers = attach(cut, HEAD, Defense(Dcp()))
     checker.check_model(answers, full_check=True)
     assert [value.name for value in answers.graph.output] == [ANSWER]
-    assert np.abs(run(answers, random_inputs(6)) - PostProcessor(HEAD, Dcp())(expected)).max() < 1e-5
+    assert np.abs(run(answers, random_inputs(6)) - PostProcessor(HEAD, Defense(Dcp()))(expected)).max() < 1e-5
 
 
 def test_a_name_that_a_subgraph_uses_from_outside_is_renamed_there_too() -> None:
@@ -151,5 +152,5 @@ def test_a_tail_on_integer_logits_equals_the_host() -> None:
     values = random_inputs(64, (3, 16, 16))
     quantized = Quantize(find_target("arm64"), measured_ranges(exact, values), head="int8").run(exact)
     integer, head = expose_integer_logits(quantized)
-    answers = run(attach(integer, head, Dcp()), values)
-    assert np.abs(answers - PostProcessor(head, Dcp())(run(integer, values))).max() < 1e-4
+    answers = run(attach(integer, head, Defense(Dcp())), values)
+    assert np.abs(answers - PostProcessor(head, Defense(Dcp()))(run(integer, values))).max() < 1e-4

@@ -9,15 +9,15 @@ import pytest
 
 import edgeguard.export.golden as golden
 from edgeguard.defenses.dcp import Dcp
+from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.head import Head
 from edgeguard.defenses.postprocess import PostProcessor
-from edgeguard.defenses.registry import Defense
 from edgeguard.export.golden import MARGIN_STEPS, choose_goldens, decision_margin
 from edgeguard.runtimes.goldens import Goldens
 from tests.export.graphs import Array
 
 STEP = 0.05
-DEFENSES = [None, Dcp(), Dcp(0.5), Dcp(1.2)]
+DEFENSES = [None, *(Defense(Dcp(beta)) for beta in (0.9, 0.5, 1.2))]
 
 
 def logits(count: int = 400, classes: int = 10, seed: int = 0) -> Array:
@@ -47,8 +47,8 @@ def test_no_decision_lies_within_three_steps(defense: Defense | None) -> None:
     for signs in (worst, -worst, *rng.choice([-1.0, 1.0], (50, len(index), 10))):
         moved = values[index] + MARGIN_STEPS * STEP * 0.999 * signs
         assert (moved.argmax(axis=1) == top).all()
-        if isinstance(defense, Dcp) and defense.beta < 1:
-            gates = [answers(part, None).max(axis=1) > defense.beta for part in (moved, values[index])]
+        if defense is not None and isinstance(defense.response, Dcp) and defense.response.beta < 1:
+            gates = [answers(part, None).max(axis=1) > defense.response.beta for part in (moved, values[index])]
             assert (gates[0] == gates[1]).all()
 
 
@@ -58,10 +58,10 @@ def test_inputs_near_a_decision_are_left_out_and_others_are_not() -> None:
     near_gate = np.log(9) + 2 * STEP
     rows = np.array([[gap * 0.99, 0.0], [gap * 1.01, 0.0], [near_gate, 0.0], [near_gate + gap, 0.0]], np.float32)
     assert chosen(rows, None)[1].tolist() == [1, 2, 3]
-    assert 2 not in chosen(rows, Dcp())[1]
-    assert 3 in chosen(rows, Dcp())[1]
+    assert 2 not in chosen(rows, Defense(Dcp()))[1]
+    assert 3 in chosen(rows, Defense(Dcp()))[1]
     assert decision_margin(rows, None).tolist() == pytest.approx((rows[:, 0] / 2).tolist())
-    assert decision_margin(rows[2:3], Dcp())[0] == pytest.approx(STEP, rel=1e-3)
+    assert decision_margin(rows[2:3], Defense(Dcp()))[0] == pytest.approx(STEP, rel=1e-3)
 
 
 def test_an_answer_whose_two_largest_entries_are_close_is_not_golden() -> None:
@@ -141,7 +141,7 @@ def test_large_inputs_do_not_make_a_large_file() -> None:
 
 
 def test_the_file_holds_what_was_chosen() -> None:
-    found, _ = chosen(logits(), Dcp())
+    found, _ = chosen(logits(), Defense(Dcp()))
     with np.load(io.BytesIO(found.to_bytes()), allow_pickle=False) as content:
         assert sorted(content.files) == ["answers", "inputs", "tolerance"]
         for name in content.files:
@@ -150,4 +150,4 @@ def test_the_file_holds_what_was_chosen() -> None:
 
 
 def test_the_choice_is_the_same_every_time() -> None:
-    assert chosen(logits(), Dcp())[0].to_bytes() == chosen(logits(), Dcp())[0].to_bytes()
+    assert chosen(logits(), Defense(Dcp()))[0].to_bytes() == chosen(logits(), Defense(Dcp()))[0].to_bytes()

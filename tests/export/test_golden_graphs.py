@@ -12,6 +12,7 @@ import pytest
 from onnx import AttributeProto, GraphProto, ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from edgeguard.defenses.dcp import Dcp
+from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.head import Head
 from edgeguard.export.head import attach
 from edgeguard.export.onnx_ops import PREFIX
@@ -28,9 +29,9 @@ def bare() -> ModelProto:
 
 
 GRAPHS = {
-    "dcp_tail.txt": lambda: attach(bare(), Head("logits", 10), Dcp()),
-    "dcp_tail_uint8.txt": lambda: attach(integer(), Head("logits", 10, "uint8", 0.125, 100), Dcp()),
-    "int8_dcp.txt": lambda: attach(quantized(), Head("logits", 10), Dcp()),
+    "dcp_tail.txt": lambda: attach(bare(), Head("logits", 10), Defense(Dcp())),
+    "dcp_tail_uint8.txt": lambda: attach(integer(), Head("logits", 10, "uint8", 0.125, 100), Defense(Dcp())),
+    "int8_dcp.txt": lambda: attach(quantized(), Head("logits", 10), Defense(Dcp())),
 }
 
 

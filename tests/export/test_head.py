@@ -7,6 +7,7 @@ import pytest
 from onnx import ModelProto, NodeProto, TensorProto, checker, helper
 
 from edgeguard.defenses.dcp import Dcp
+from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.head import Head
 from edgeguard.errors import BadModel
 from edgeguard.export.head import LOGITS, attach, cut_to_logits, find_head
@@ -139,7 +140,7 @@ def test_a_defended_file_is_not_defended_again() -> None:
     model = classifier(node("Identity", ["z"], "out"))
     cut = cut_to_logits(model, find_head(model))
     with pytest.raises(BadModel, match="ends in a defense of edgeguard already"):
-        find_head(attach(cut, Head("logits", 10), Dcp()))
+        find_head(attach(cut, Head("logits", 10), Defense(Dcp())))
 
 
 def test_an_undefended_export_can_be_exported_again() -> None:

@@ -15,7 +15,9 @@ from onnx import checker
 
 import edgeguard
 from edgeguard.artifact import GOLDEN, open_artifact
+from edgeguard.calibration.accuracy import CalibrationError
 from edgeguard.defenses.dcp import Dcp
+from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.head import Head
 from edgeguard.defenses.postprocess import PostProcessor
 from edgeguard.errors import BadData, OutputExists
@@ -130,7 +132,15 @@ def expected_measurements(exported: Exported) -> Measured:
         flips=float((tops[1] != tops[2]).mean()),
         l1_mean=float(distance.mean()),
         l1_max=float(distance.max()),
+        ece=calibration_error(deployed, exported.labels),
+        ece_undefended=calibration_error(plain, exported.labels),
     )
+
+
+def calibration_error(values: Array, labels: Array) -> float:
+    error = CalibrationError()
+    error.add(values, labels)
+    return error.value
 
 
 @pytest.mark.parametrize("beta", ["0.9", "1.5"])
@@ -153,7 +163,7 @@ def test_the_undefended_file_of_the_lab_and_the_defense_make_the_artifact(export
     assert record.parameters == {"beta": 0.9, "gamma": 0.2, "nu": 1000.0}
     _, plain, deployed = answers(exported)
     away = np.abs(plain.max(axis=1) - 0.9) > 0.02
-    again = PostProcessor(Head("posterior", CLASSES), Dcp())(plain)
+    again = PostProcessor(Head("posterior", CLASSES), Defense(Dcp()))(plain)
     assert np.abs(again - deployed)[away].max() < 1e-6
 
 

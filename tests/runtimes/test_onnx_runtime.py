@@ -13,7 +13,9 @@ from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
 from edgeguard.artifact import open_artifact
 from edgeguard.defenses.dcp import Dcp
-from edgeguard.defenses.ops import NumpyOps
+from edgeguard.defenses.defense import Defense
+from edgeguard.defenses.head import Head
+from edgeguard.defenses.numpy_ops import NumpyOps
 from edgeguard.errors import BadData, BadModel, EdgeguardError, Untrusted, UsageError
 from edgeguard.preprocess import Preprocess
 from edgeguard.runtimes import Runtime, load
@@ -40,13 +42,13 @@ def undefended(artifact: Path) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(str(value) for value in kind.values()))
 def test_answers_are_the_defense_of_the_posterior_wherever_it_runs(tmp_path: Path, kind: dict[str, Any]) -> None:
-    defense = Dcp(beta=1.2)
+    defense = Defense(Dcp(beta=1.2))
     artifact = make_artifact(tmp_path, defense=defense, **kind)
     plain = undefended(artifact)
     answers = load(artifact).answer(INPUTS)
     assert answers.dtype == np.float32
     assert answers.shape == (40, 10)
-    np.testing.assert_allclose(answers, defense.respond(NumpyOps(), plain), atol=2e-6)
+    np.testing.assert_allclose(answers, defense.answer(NumpyOps(), Head("posterior", 10), plain), atol=2e-6)
     # the defense does something here, so that the line above says something
     assert np.abs(answers - plain).sum(axis=-1).min() > 0.05
 
