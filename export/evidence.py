@@ -12,7 +12,7 @@ from edgeguard.calibration.tuning import Evidence
 from edgeguard.contract import check_finite
 from edgeguard.export.request import Reporter
 
-__all__ = ["gather"]
+__all__ = ["gather", "stand_ins"]
 
 Array = np.ndarray[Any, Any]
 Logits = Callable[[Array], Array]
@@ -20,6 +20,8 @@ Logits = Callable[[Array], Array]
 _BATCH = 64
 # More queries than this do not make the distribution of honest answers any clearer.
 _MOST_REFERENCE = 30_000
+# Axes of a batch of pictures: [n, channels, height, width].
+_PICTURES = 4
 
 
 def gather(
@@ -36,7 +38,7 @@ def gather(
 
     :param logits: the undefended network as it will be deployed.
     :param float_logits: the float network; ``None`` if there is none to compare with.
-    :param queries: images such as a thief may ask; ``None`` mixes some from ``data``.
+    :param queries: images such as a thief may ask; ``None`` makes some from ``data``.
     :param reference: whether a reference is needed.
     :raises BadData: a label of the set is no class of the network.
     :raises GuardFailed: a logit is no number.
@@ -62,14 +64,24 @@ def gather(
 def _reference(data: DataSet, queries: DataSet | None) -> Iterator[Array]:
     given = 0
     for batch in (data if queries is None else queries).batches(_BATCH):
-        yield batch.inputs if queries is not None else _mixes(batch.inputs)
+        yield batch.inputs if queries is not None else stand_ins(batch.inputs)
         given += len(batch.inputs)
         if given >= _MOST_REFERENCE:
             return
 
 
-def _mixes(inputs: Array) -> Array:
-    """Inputs that are none of the network's classes: means of two and of three images, and negatives."""
-    once, twice = np.roll(inputs, 1, axis=0), np.roll(inputs, 2, axis=0)
+def stand_ins(inputs: Array) -> Array:
+    """Inputs that are none of the network's classes, in place of a thief's queries: two for each input.
+
+    Pictures laid on their side (mirrored along the diagonal; upside down where they are not square) and negatives: of
+    all that was tried, networks answer them most nearly as they answer natural pictures of other classes, nearer than
+    means of two or three images (``benchmarks/results/defense_quality.md``). What is no picture is mixed by twos.
+    """
     negatives = 2 * inputs.mean(axis=0, keepdims=True) - inputs
-    return np.concatenate([(inputs + once) / 2, (inputs + once + twice) / 3, negatives]).astype(np.float32)
+    if inputs.ndim != _PICTURES:
+        others = (inputs + np.roll(inputs, 1, axis=0)) / 2
+    elif inputs.shape[-1] == inputs.shape[-2]:
+        others = inputs.swapaxes(-1, -2)
+    else:
+        others = np.flip(inputs, -2)
+    return np.concatenate([others, negatives]).astype(np.float32)
