@@ -12,7 +12,7 @@ from edgeguard.calibration.tuning import Wish, tune
 from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.head import Head
 from edgeguard.defenses.record import DefenseRecord, record_of
-from edgeguard.defenses.registry import configure
+from edgeguard.defenses.registry import answers_from_table, configure
 from edgeguard.errors import BadData, BadModel
 from edgeguard.export.evidence import Logits, gather
 from edgeguard.export.head import attach, expose_integer_logits
@@ -59,8 +59,13 @@ def wish_of(choice: DefenseChoice, classes: int) -> Wish:
     return Wish(response, score, choice.budget, key, frozenset(choice.overrides))  # type: ignore[arg-type]
 
 
-def ending_of(network: Network) -> Ending:
-    """The network up to its integer logits if it has such, otherwise up to its float ones."""
+def ending_of(network: Network, choice: DefenseChoice | None) -> Ending:
+    """The network up to its integer logits if it has such and the defense uses them, otherwise up to its float ones."""
+    asked = choice is not None and (
+        choice.placement == "host" or bool(choice.budget) or answers_from_table(choice.name)
+    )
+    if not asked:
+        return Ending(network.model, Head("logits", network.classes))
     try:
         return Ending(*expose_integer_logits(network.model))
     except BadModel:

@@ -66,7 +66,7 @@ def export(request: ExportRequest, reporter: Reporter, *, prepare: Prepare = pre
         validation = open_set(request.validation, preprocess, loaded.input_shape, names=request.labels)
     network, data = _network(request, loaded, prepared, preprocess, validation, told)
     came_quantized = is_quantized(prepared.model)
-    ending = ending_of(network)
+    ending = ending_of(network, request.defense)
     fitted = None
     if request.defense is not None and wish is not None:
         fitted = fit(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from edgeguard.defenses.record import Tuning
     from edgeguard.manifest import Manifest
 
 __all__ = ["manifest_json", "print_summary"]
@@ -42,11 +43,30 @@ def print_summary(manifest: Manifest, output: Path) -> None:
     if manifest.defense is not None:
         record = manifest.defense
         settings = [f"{name}={value}" for name, value in record.parameters.items()]
-        lines.append(f"  defense: {', '.join([record.name, *settings])}; placement {record.placement}")
+        gated = "" if record.gate is None else f"; gate {record.gate.score}"
+        lines.append(f"  defense: {', '.join([record.name, *settings])}{gated}; placement {record.placement}")
+        if record.tuning is not None:
+            lines.extend(_tuning_lines(record.tuning))
     if manifest.measured is not None:
         lines.extend(_measured_lines(manifest))
     lines.append(f"  next: edgeguard verify {output}; edgeguard bench {output}")
     click.echo("\n".join(lines))
+
+
+def _tuning_lines(tuning: Tuning) -> list[str]:
+    against = {"labels": "right", "agreement": "as the float model has them", "every": "answered at all"}
+    lines = [f"  tuned on {tuning.images} validation images; counted are those {against[tuning.counted]}"]
+    if tuning.budget is not None:
+        lines.append(
+            f"  budget {tuning.budget:g} pp, spent on {tuning.tuned}: {tuning.lost} images lost, which proves at most "
+            f"{tuning.bound:.2f} pp (95 %)"
+        )
+    if tuning.reference_gated is not None:
+        lines.append(
+            f"  the gate closes on {tuning.reference_gated:.1%} of {tuning.reference_images} reference inputs "
+            f"({tuning.reference}); its wrong class has {tuning.wrong_class_bits:.1f} bits given the honest one"
+        )
+    return lines
 
 
 def _measured_lines(manifest: Manifest) -> list[str]:
@@ -68,5 +88,11 @@ def _measured_lines(manifest: Manifest) -> list[str]:
         lines.append(
             f"  the defense flips {measured.flips:.2%} of the classes and moves a posterior by L1 "
             f"{measured.l1_mean:.3f} on average, {measured.l1_max:.3f} at most"
+        )
+    if measured.ece is not None and measured.ece_undefended is not None and measured.flips is not None:
+        lines.append(f"  calibration error: undefended {measured.ece_undefended:.4f}, deployed {measured.ece:.4f}")
+    if measured.distinct_answers is not None and measured.bits_per_query is not None:
+        lines.append(
+            f"  {measured.distinct_answers} different answers: at most {measured.bits_per_query:.1f} bits a query"
         )
     return lines

@@ -58,6 +58,7 @@ class Codebook:
     keeps_argmax: ClassVar[bool] = True
     tuned: ClassVar[tuple[str, float, float] | None] = None
     keyed: ClassVar[bool] = False
+    operators: ClassVar[int] = 4
     summary: ClassVar[str] = "rows of a small table by class and level: calibrated, a few bits a query"
     attack: ClassVar[str] = "training on the labels: the argmax is true"
 

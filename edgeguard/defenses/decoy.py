@@ -57,6 +57,7 @@ class Decoy:
     keeps_argmax: ClassVar[bool] = True
     tuned: ClassVar[tuple[str, float, float] | None] = None
     keyed: ClassVar[bool] = True
+    operators: ClassVar[int] = 4
     summary: ClassVar[str] = "a codebook whose other mass goes to keyed wrong classes: traceable in a clone"
     attack: ClassVar[str] = "training on the labels: the argmax is true, and the decoys are left out"
 

@@ -1,6 +1,6 @@
-"""Label only: the answer is one-hot at the most likely class.
+"""Label only: the answer is one-hot at the most likely class::
 
-out_j = 1 if j = argmax p, else 0.
+    out_j = 1 if j = argmax p, else 0
 
 The floor of every defense that keeps the argmax: an attacker can always take the argmax of an answer, so none of them
 can leave less to learn than this one does. Of equal entries the first one counts, as for ``argmax``.
@@ -27,6 +27,7 @@ class Label:
     keeps_argmax: ClassVar[bool] = True
     tuned: ClassVar[tuple[str, float, float] | None] = None
     keyed: ClassVar[bool] = False
+    operators: ClassVar[int] = 2
     summary: ClassVar[str] = "one-hot answers: the floor for every defense that keeps the argmax"
     attack: ClassVar[str] = "training on the labels alone: with enough queries it needs no more"
 

@@ -24,6 +24,7 @@ class Response(Protocol):
     :cvar tuned: the parameter that a budget tunes and the range it looks in, larger meaning more perturbation;
         ``None`` if the response keeps the argmax, so that only a gate costs anything.
     :cvar keyed: whether it draws from the owner's key.
+    :cvar operators: how many graph operators it has for ten classes, on the head it is used with by default.
     :cvar attack: the attack that breaks it.
     """
 
@@ -32,6 +33,7 @@ class Response(Protocol):
     keeps_argmax: ClassVar[bool]
     tuned: ClassVar[tuple[str, float, float] | None]
     keyed: ClassVar[bool]
+    operators: ClassVar[int]
     summary: ClassVar[str]
     attack: ClassVar[str]
 

@@ -51,6 +51,7 @@ class ReverseSigmoid:
     keeps_argmax: ClassVar[bool] = False
     tuned: ClassVar[tuple[str, float, float] | None] = ("beta", 0.05, 10.0)
     keyed: ClassVar[bool] = False
+    operators: ClassVar[int] = 11
     summary: ClassVar[str] = "reverse sigmoid on every answer (Lee et al. 2019), a smooth map that can be inverted"
     attack: ClassVar[str] = "a learned inverse: the map is smooth and one to one"
 

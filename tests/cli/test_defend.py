@@ -87,7 +87,10 @@ def test_answers_are_the_defended_ones_of_the_network_as_it_came(
     assert f"a classifier of 10 classes that ends in {'a softmax' if softmax else 'logits'}" in done.err
     assert verify(Path("out.edgeguard")).passed
     plain = posterior(model)
-    np.testing.assert_array_equal(load("out.edgeguard").answer(INPUTS), Defense(Label()).answer(NumpyOps(), Head("posterior", plain.shape[1]), plain))
+    np.testing.assert_array_equal(
+        load("out.edgeguard").answer(INPUTS),
+        Defense(Label()).answer(NumpyOps(), Head("posterior", plain.shape[1]), plain),
+    )
     lab = open_artifact(Path("out.edgeguard")).manifest.lab
     assert set(lab) == {"float.onnx" if form is None else "int8.onnx"}
 

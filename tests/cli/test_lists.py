@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from edgeguard.cli.main import COMMANDS
 from edgeguard.defenses.registry import DEFAULT_DEFENSE, DEFENSES, parameters
 from edgeguard.targets import DEFAULT_TARGET, TARGETS
@@ -36,7 +38,18 @@ def test_defenses_are_listed_with_their_parameters(here: Here) -> None:
     for name, kind in DEFENSES.items():
         mark = " (default)" if name == DEFAULT_DEFENSE else ""
         assert f"{name}{mark}: {kind.summary}\n" in out
-    assert "may change the argmax; parameters for 10 classes: beta=0.9, gamma=0.2, nu=1000\n" in out
+        assert f"broken by: {kind.attack}\n" in out
+    assert "may change the argmax; a budget tunes the beta\n" in out
+    assert "parameters for 10 classes: beta=0.9, gamma=0.2, nu=1000.0\n" in out
+    assert "needs --key and --validation\n" in out
+
+
+@pytest.mark.parametrize("name", [*DEFENSES, "gates"])
+def test_each_defense_is_explained(here: Here, name: str) -> None:
+    out = here("defenses", name).out
+    assert "::\n" in out, "a formula"
+    if name in DEFENSES:
+        assert f"broken by: {DEFENSES[name].attack}\n" in out
 
 
 def test_defenses_for_programs(here: Here) -> None:
