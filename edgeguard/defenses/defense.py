@@ -15,6 +15,7 @@ from edgeguard.defenses.margin import gate_margin, level_margin
 from edgeguard.defenses.numpy_ops import NumpyOps
 from edgeguard.defenses.ops import Ops
 from edgeguard.defenses.response import PosteriorResponse, Response, TableResponse
+from edgeguard.errors import UsageError
 
 __all__ = ["Answering", "Defense"]
 
@@ -54,6 +55,11 @@ class Defense:
 
         :raises UsageError: it was never fitted, or for another number of classes.
         """
+        if self.gate is not None and len(self.gate.draws) != head.classes:
+            raise UsageError(
+                f"the gate was fitted for {len(self.gate.draws)} classes, this network has {head.classes}",
+                fix="Tune it again",
+            )
         if hasattr(self.response, "table_rows"):
             return self._by_table(cast(TableResponse, self.response), head)
         return self._by_posterior(cast(PosteriorResponse, self.response))
@@ -81,6 +87,8 @@ class Defense:
 
     def _by_table(self, response: TableResponse, head: Head) -> Answering:
         levels, rows = response.table_levels(), response.table_rows(head.classes)
+        if self.gate is not None and self.gate.table.max() >= len(levels) * head.classes:
+            raise UsageError("the gate answers with rows that the response does not have", fix="Export again")
         columns = columns_for(head, levels, self.gate, rows)
         if columns is not None:
             return columns.answer

@@ -132,7 +132,7 @@ class Gate:
         start = ops.take(np.arange(len(self.draws)) * len(self.cells), query.top)
         return ops.take(values.reshape(-1), ops.add(start, cell))
 
-    @property
+    @cached_property
     def table(self) -> Array:
         """The draws, int64 ``[classes, cells]``."""
         return np.array(self.draws, np.int64)

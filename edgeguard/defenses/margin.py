@@ -14,7 +14,7 @@ from edgeguard.defenses.head import Grid
 from edgeguard.defenses.rows import Levels
 
 if TYPE_CHECKING:
-    from edgeguard.defenses.gate import Gate
+    from edgeguard.defenses.gate import Cells, Gate
 
 __all__ = ["gate_margin", "level_margin", "log_odds", "probability_margin"]
 
@@ -69,10 +69,28 @@ def gate_margin(gate: Gate, grid: Grid | None, logits: Array) -> Array:
         own = np.array(gate.thresholds)[top] if gate.thresholds else np.full(len(top), gate.step)
         borders = _border(own, grid)
         distance, closed = np.abs(peaks - borders), peaks < borders
-    contrasts = np.array(gate.cells.contrasts, np.float64)
-    apart = np.abs(logits @ contrasts.T / grid.scale - np.array(gate.cells.offsets)) * grid.scale
-    nearest = (apart / np.abs(contrasts).sum(axis=1)).min(axis=-1)
-    return np.where(closed, np.minimum(distance, nearest), distance)
+    return np.where(closed, np.minimum(distance, _cell_margin(gate.cells, grid, logits)), distance)
+
+
+def _cell_margin(cells: Cells, grid: Grid, logits: Array) -> Array:
+    """How far every logit may move before the query is in another cell, ``[n]`` from float64 ``[n, classes]``.
+
+    A contrast changes its sign when its logits have taken so many steps towards that, each its first one at the border
+    of the step it is on and the others one whole step apart.
+    """
+    steps = grid.steps(logits)
+    # Beyond the end of the grid a logit comes back later than this says.
+    beside = np.clip(logits / grid.scale + grid.zero - steps, -0.5, 0.5)
+    nearest = np.full(len(logits), np.inf)
+    for contrast, offset in zip(np.array(cells.contrasts), cells.offsets, strict=True):
+        used = np.flatnonzero(contrast)
+        apart = steps @ contrast - offset
+        toward = np.where(apart > 0, -1, 1)[:, None] * contrast[used]
+        needed = np.where(apart > 0, apart, 1 - apart) - 1
+        first = np.sort(0.5 - toward * beside[:, used], axis=-1)
+        last = np.take_along_axis(first, needed[:, None] % len(used), axis=-1)[:, 0]
+        nearest = np.minimum(nearest, needed // len(used) + last)
+    return nearest * grid.scale
 
 
 def _border(step: Any, grid: Grid) -> Any:
