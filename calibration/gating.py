@@ -165,7 +165,8 @@ def _scores(score: Score, logits: Array, grid: Grid) -> Array:
         return _peaks(logits, grid)
     query = Query(NumpyOps(), Head("logits", logits.shape[-1]), logits)
     likeliest = np.asarray(query.posterior).max(axis=-1)
-    return likeliest if score == "max-probability" else logits.max(axis=-1) - np.log(likeliest)
+    scores: Array = likeliest if score == "max-probability" else logits.max(axis=-1) - np.log(likeliest)
+    return scores
 
 
 def _peaks(logits: Array, grid: Grid) -> Array:
@@ -173,7 +174,7 @@ def _peaks(logits: Array, grid: Grid) -> Array:
 
 
 def _per_class(logits: Array, right: Array, most: int, grid: Grid) -> Threshold | None:
-    """Thresholds at the same number of standard deviations below each class's mean, as low as the budget asks.
+    """Thresholds at the same number of standard deviations below each class's mean, as many as the budget allows.
 
     One number decides for all classes, so that the bound for one threshold holds.
     """

@@ -28,8 +28,8 @@ def fit_levels(peaks: Array, worth: Array, wanted: int) -> Levels:
     :param wanted: how many levels, if there are images enough.
     """
     count = max(1, min(wanted, len(peaks) // _LEAST_IMAGES))
-    inner = np.quantile(peaks, np.arange(1, count) / count, method="higher") if len(peaks) else []
-    starts = np.unique([-128, *(np.asarray(inner, np.int64))])
+    inner = np.quantile(peaks, np.arange(1, count) / count, method="higher").astype(np.int64)
+    starts = np.unique([-128, *inner])
     level = np.searchsorted(starts, peaks, side="right") - 1
     images = np.bincount(level, minlength=len(starts)) + 2.0
     right = np.bincount(level, worth, minlength=len(starts)) + 1.0

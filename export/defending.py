@@ -10,6 +10,7 @@ from edgeguard.calibration.data_set import DataSet
 from edgeguard.calibration.sets import open_set
 from edgeguard.calibration.tuning import Wish, tune
 from edgeguard.defenses.defense import Defense
+from edgeguard.defenses.gate import Score
 from edgeguard.defenses.head import Head
 from edgeguard.defenses.record import DefenseRecord, record_of
 from edgeguard.defenses.registry import answers_from_table, configure
@@ -24,7 +25,7 @@ from edgeguard.preprocess import Preprocess
 __all__ = ["Ending", "Fitted", "defend_model", "ending_of", "fit", "wish_of"]
 
 # What a budget is spent on if nothing was said: the best score, and the cheapest.
-_DEFAULT_GATE = "max-logit"
+_DEFAULT_GATE: Score = "max-logit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,11 @@ def wish_of(choice: DefenseChoice, classes: int) -> Wish:
     :raises UsageError: it contradicts itself, or the key cannot be read.
     """
     response = configure(choice.name, choice.overrides, classes)
-    score = None if choice.gate in (None, "none") else choice.gate
+    score: Score | None = None if choice.gate is None or choice.gate == "none" else choice.gate
     if choice.gate is None and choice.budget and response.tuned is None:
         score = _DEFAULT_GATE
     key = None if choice.key is None else read_key(choice.key)
-    return Wish(response, score, choice.budget, key, frozenset(choice.overrides))  # type: ignore[arg-type]
+    return Wish(response, score, choice.budget, key, frozenset(choice.overrides))
 
 
 def ending_of(network: Network, choice: DefenseChoice | None) -> Ending:
@@ -137,4 +138,5 @@ def defend_model(ending: Ending, fitted: Fitted | None, network: Network) -> tup
 
 
 def _input_shape(data: DataSet) -> tuple[int, ...]:
-    return next(iter(data.batches(1))).inputs.shape[1:]
+    shape: tuple[int, ...] = next(iter(data.batches(1))).inputs.shape[1:]
+    return shape
