@@ -21,10 +21,13 @@ def upper_bound(losses: int, images: int) -> float:
     """The upper bound of the loss, 0..1."""
     if losses >= images:
         return 1.0
+    k = np.arange(losses + 1)
+    ways = np.array([math.lgamma(images + 1) - math.lgamma(i + 1) - math.lgamma(images - i + 1) for i in k])
     low, high = losses / images, 1.0
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        if _at_most(losses, images, middle) > MISS:
+        at_most = np.exp(ways + k * math.log(middle) + (images - k) * math.log1p(-middle)).sum()
+        if at_most > MISS:
             low = middle
         else:
             high = middle
@@ -33,19 +36,17 @@ def upper_bound(losses: int, images: int) -> float:
 
 def most_losses(images: int, budget: float) -> int:
     """The most losses on so many images that prove a loss of at most ``budget``, 0..1; -1 if even none does not."""
-    losses = -1
-    while losses + 1 < images and upper_bound(losses + 1, images) <= budget:
-        losses += 1
-    return losses
+    # The bound grows with the losses: what is looked for lies in [low, high), and both close in on it.
+    low, high = -1, images
+    while high - low > 1:
+        middle = (low + high) // 2
+        if upper_bound(middle, images) <= budget:
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def least_images(budget: float) -> int:
     """The fewest images on which no loss at all proves a loss of at most ``budget``: (1 - budget)^n <= 5 %."""
     return math.ceil(math.log(MISS) / math.log1p(-budget)) if 0 < budget < 1 else 1
-
-
-def _at_most(losses: int, images: int, p: float) -> float:
-    """Probability of ``losses`` or fewer on ``images``, each with probability ``p`` in (0, 1)."""
-    k = np.arange(losses + 1)
-    binomial = np.array([math.lgamma(images + 1) - math.lgamma(i + 1) - math.lgamma(images - i + 1) for i in k])
-    return float(np.exp(binomial + k * math.log(p) + (images - k) * math.log1p(-p)).sum())
