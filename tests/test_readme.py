@@ -15,20 +15,22 @@ from PIL import Image
 
 from edgeguard import errors
 from edgeguard.cli.main import cli
+from edgeguard.defenses.registry import DEFENSES
 from edgeguard.runtimes import load
 from tests.artifacts import make_artifact, random_images
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
+GUIDE = (ROOT / "docs" / "defenses.md").read_text("utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def commands() -> list[list[str]]:
-    """Every call of edgeguard in the README, split into words."""
-    found = re.findall(r"^edgeguard [^#\n]+", "\n".join(blocks("sh")), re.MULTILINE)
+    """Every call of edgeguard in the README and the guide, split into words."""
+    found = re.findall(r"^edgeguard [^#\n]+", "\n".join(blocks("sh") + blocks("sh", GUIDE)), re.MULTILINE)
     return [line.split() for line in found]
 
 
@@ -44,6 +46,15 @@ def test_plain_onnxruntime_in_ten_lines_answers_as_the_runtime_does(tmp_path: Pa
     expected = load(artifact).predict([np.asarray(Image.open(tmp_path / "photo.jpg"))])[0]
     assert answer.shape == (10,)
     assert np.abs(answer - expected).max() <= 1e-6
+
+
+def test_the_guide_speaks_of_every_defense() -> None:
+    assert all(f"`{name}`" in GUIDE for name in DEFENSES)
+
+
+def test_the_guides_links_lead_somewhere() -> None:
+    for link in re.findall(r"\]\(([^)#]+)\)", GUIDE):
+        assert (ROOT / "docs" / link).exists(), link
 
 
 def test_commands_are_found() -> None:
