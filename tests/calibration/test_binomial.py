@@ -12,7 +12,9 @@ from edgeguard.calibration.binomial import MISS, least_images, most_losses, uppe
 
 
 def at_most(losses: int, images: int, p: float) -> float:
-    """The probability of so many losses or fewer, term by term from the first."""
+    """The probability of so many losses or fewer, term by term from the end that is nearer."""
+    if 2 * losses > images:
+        return 1 - at_most(images - losses - 1, images, 1 - p)
     total, term = 0.0, (1 - p) ** images
     for k in range(losses + 1):
         total += term
