@@ -47,7 +47,7 @@ class Dcp:
     keeps_argmax: ClassVar[bool] = False
     tuned: ClassVar[tuple[str, float, float] | None] = ("beta", 0.05, 2.0)
     keyed: ClassVar[bool] = False
-    operators: ClassVar[int] = 14
+    operators: ClassVar[int] = 16
     summary: ClassVar[str] = "gated reverse sigmoid of the seed paper (arXiv 2309.01838)"
     attack: ClassVar[str] = "a learned inverse undoes most of it, from a few thousand known pairs"
 

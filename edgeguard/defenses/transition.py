@@ -44,7 +44,7 @@ class Transition:
     keeps_argmax: ClassVar[bool] = False
     tuned: ClassVar[tuple[str, float, float] | None] = ("strength", 0.01, 0.49)
     keyed: ClassVar[bool] = True
-    operators: ClassVar[int] = 0
+    operators: ClassVar[int] = 5
     summary: ClassVar[str] = "a keyed noise transition matrix (Wu et al. 2024): one linear map, soon undone"
     attack: ClassVar[str] = "one linear system from as many known pairs as classes undoes it"
 
