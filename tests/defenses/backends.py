@@ -32,7 +32,7 @@ def numpy_answer(head: Head, defense: Defense | None, dtype: type[np.floating[An
     return answer
 
 
-@functools.lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=64)
 def onnx_answer(head: Head, defense: Defense | None, opset: int = OPSET) -> Answer:
     """The exported graph behind a network that passes its input through, run by ONNX Runtime."""
     element = _ELEMENTS[head.dtype]

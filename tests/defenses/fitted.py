@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
@@ -11,53 +12,72 @@ from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.gate import Cells, Gate, Score
 from edgeguard.defenses.head import Grid, Head
 from edgeguard.defenses.registry import DEFENSES
-from edgeguard.defenses.response import Response
+from edgeguard.defenses.response import Response, TableResponse
+from edgeguard.keys import MasterKey
 
 GRID = Grid(0.25, -20)
 _LEVELS = 4
 _BITS = 5
+# In steps of the grid, in probability and in logits: each closes on some of what the strategies draw, not on all.
+_THRESHOLDS = {"max-probability": 0.8, "energy": 3.0, "max-logit": 10.0, "per-class-max-logit": 0.0}
 
 
+def key(seed: int = 0) -> MasterKey:
+    """The same key for the same seed."""
+    return MasterKey(seed.to_bytes(32, "big"))
+
+
+@lru_cache(maxsize=256)
 def response(name: str, classes: int, seed: int = 0) -> Response:
     """A response with its defaults, its tables filled."""
     rng = np.random.default_rng(seed)
-    made = DEFENSES[name].for_classes(classes)
-    fitted: dict[str, Any] = {}
+    made: Any = DEFENSES[name].for_classes(classes)
+    if made.keyed:
+        made = made.drawn(key(seed), classes)
     if hasattr(made, "starts"):
-        fitted["starts"] = (-128, *sorted(rng.choice(np.arange(-100, 120), _LEVELS - 1, replace=False).tolist()))
-        fitted["confidences"] = tuple(sorted(rng.uniform(0.5, 1, _LEVELS).tolist()))
-    if hasattr(made, "decoys"):
-        fitted["decoys"] = tuple(_derangement(classes, rng) for _ in range(_LEVELS))
-    return replace(cast(Any, made), **fitted) if fitted else made
+        starts = (-128, *sorted(rng.choice(np.arange(-100, 120), _LEVELS - 1, replace=False).tolist()))
+        made = replace(made, starts=starts, confidences=tuple(sorted(rng.uniform(0.5, 1, _LEVELS).tolist())))
+    return cast(Response, made)
 
 
-def gate(score: Score, classes: int, levels: int, seed: int = 0) -> Gate:
-    """A gate that closes on about half of what the strategies draw."""
-    rng = np.random.default_rng(seed)
-    contrasts = []
-    for _ in range(_BITS):
-        row = np.zeros(classes, np.int64)
-        count = min(4, classes) // 2
+def cells(classes: int, rng: np.random.Generator, bits: int = _BITS) -> Cells:
+    """Contrasts of up to four classes."""
+    contrasts = np.zeros((bits, classes), np.int64)
+    count = min(4, classes) // 2
+    for row in contrasts:
         chosen = rng.permutation(classes)[: 2 * count]
         row[chosen[:count]], row[chosen[count:]] = 1, -1
-        contrasts.append(tuple(row.tolist()))
-    cells = Cells(tuple(contrasts), tuple(rng.integers(-20, 20, _BITS).tolist()))
-    wrong = (np.arange(classes)[:, None] + rng.integers(1, classes, (classes, len(cells)))) % classes
+    return Cells(tuple(tuple(row) for row in contrasts.tolist()), tuple(rng.integers(-20, 20, bits).tolist()))
+
+
+@lru_cache(maxsize=256)
+def gate(score: Score, classes: int, levels: int, seed: int = 0, threshold: float | None = None) -> Gate:
+    """A gate that is closed to some of what the strategies draw, and open to some.
+
+    :param levels: that gated queries may be answered at.
+    :param threshold: ``None`` for the usual one.
+    """
+    rng = np.random.default_rng(seed)
+    regions = cells(classes, rng)
+    wrong = (np.arange(classes)[:, None] + rng.integers(1, classes, (classes, len(regions)))) % classes
     draws = rng.integers(0, levels, wrong.shape) * classes + wrong
-    threshold = {"max-probability": 0.8, "energy": 3.0, "max-logit": 10.0}.get(score, 0.0)
     thresholds = tuple(rng.integers(-40, 60, classes).tolist()) if score == "per-class-max-logit" else ()
-    return Gate(score, threshold, cells, tuple(tuple(row) for row in draws.tolist()), thresholds)
+    where = _THRESHOLDS[score] if threshold is None else threshold
+    return Gate(score, where, regions, tuple(tuple(row) for row in draws.tolist()), thresholds)
+
+
+def levels_of(made: Response) -> int:
+    """How many levels of confidence a response has; one if it has no table."""
+    return len(cast(TableResponse, made).table_levels()) if is_table(made) else 1
+
+
+def is_table(made: Response | type[Response]) -> bool:
+    """Whether a response answers with rows of a table."""
+    return hasattr(made, "table_rows")
 
 
 def defense(name: str, head: Head, score: Score | None = None, seed: int = 0) -> Defense:
     """A fitted defense for a head, behind a gate if a score is named."""
     made = response(name, head.classes, seed)
-    levels = len(made.table_levels()) if hasattr(made, "table_levels") else 1
-    return Defense(made, None if score is None else gate(score, head.classes, levels, seed), head.grid or GRID)
-
-
-def _derangement(classes: int, rng: np.random.Generator) -> tuple[int, ...]:
-    order = rng.permutation(classes)
-    result = np.empty(classes, np.int64)
-    result[order] = np.roll(order, 1)
-    return tuple(result.tolist())
+    closing = None if score is None else gate(score, head.classes, levels_of(made), seed)
+    return Defense(made, closing, head.grid or GRID)

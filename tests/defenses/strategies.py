@@ -1,4 +1,4 @@
-"""Logits as networks, attackers and accidents make them."""
+"""Logits as networks, attackers and accidents make them, and the heads that hold them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 
 from edgeguard.defenses.head import Head
 from tests.defenses.backends import quantized
+from tests.defenses.fitted import GRID
 
 Array = np.ndarray[Any, Any]
 
 CLASSES = (2, 3, 10, 100, 1000)
 KINDS = ("random", "confident", "one-hot", "uniform", "tied", "extreme", "spread", "falling")
+DTYPES = ("float32", "uint8", "int8")
+SEEDS = st.integers(0, 2**32 - 1)
 _ROWS = 6
 
 
@@ -40,23 +43,45 @@ def logits_of(kind: str, classes: int, rng: np.random.Generator) -> Array:
     return values.astype(np.float32)
 
 
+def every_kind(classes: int, seed: int) -> Array:
+    """Float32 logits ``[48, classes]`` of all kinds."""
+    rng = np.random.default_rng(seed)
+    return np.concatenate([logits_of(kind, classes, rng) for kind in KINDS])
+
+
+def head_of(dtype: str, classes: int) -> Head:
+    """A head of logits; the integers of one lie on the grid that the fitted defenses are made for."""
+    if dtype == "float32":
+        return Head("logits", classes)
+    if dtype == "uint8":
+        return Head("logits", classes, "uint8", GRID.scale, GRID.zero + 128)
+    return Head("logits", classes, "int8", GRID.scale, GRID.zero)
+
+
+def held(logits: Array, head: Head) -> Array:
+    """Float logits as a head holds them."""
+    return logits if head.scale is None else quantized(logits, head)
+
+
 @st.composite
 def float_logits(draw: st.DrawFn) -> Array:
     """Float32 logits of every kind and size."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    rng = np.random.default_rng(draw(SEEDS))
     return logits_of(draw(st.sampled_from(KINDS)), draw(st.sampled_from(CLASSES)), rng)
 
 
 @st.composite
-def integer_logits(draw: st.DrawFn) -> tuple[Head, Array]:
-    """An integer head and values as its network would give them."""
+def heads_and_logits(draw: st.DrawFn) -> tuple[Head, Array]:
+    """A head, float or with any scale and zero point, and what its network gives."""
     logits = draw(float_logits())
-    dtype = draw(st.sampled_from(("uint8", "int8")))
+    dtype = draw(st.sampled_from(DTYPES))
+    if dtype == "float32":
+        return Head("logits", logits.shape[1]), logits
     limits = np.iinfo(dtype)
     head = Head(
         "logits",
         logits.shape[1],
-        dtype,
+        "uint8" if dtype == "uint8" else "int8",
         scale=draw(st.sampled_from((0.005, 0.0725, 0.5, 40.0))),
         zero_point=draw(st.sampled_from((limits.min, limits.min + 77, limits.max))),
     )

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeguard.defenses.head import Head, posterior
+from edgeguard.defenses.head import Grid, Head, Query, posterior
 from edgeguard.defenses.numpy_ops import NumpyOps
-from edgeguard.defenses.postprocess import PostProcessor
 from edgeguard.errors import BadModel
+from tests.defenses.fitted import GRID
+from tests.defenses.strategies import DTYPES, every_kind, head_of, held
 
 
 @pytest.mark.parametrize(
@@ -50,8 +51,59 @@ def test_a_zero_point_at_the_far_end_does_not_wrap() -> None:
     assert ops.dequantize(np.array([-128, 127], np.int8), 1.0, np.int8(-128)).tolist() == [0.0, 255.0]
 
 
-def test_without_a_defense_the_posterior_is_the_answer() -> None:
-    raw = np.array([[2.0, 0.0]], np.float32)
-    answer = PostProcessor(Head("logits", 2), None)(raw)
-    assert answer.dtype == np.float32
-    assert answer[0, 0] == pytest.approx(1 / (1 + np.exp(-2)), abs=1e-7)
+@pytest.mark.parametrize(("scale", "zero"), [(0.0, 0), (float("inf"), 0), (0.1, -129), (0.1, 128)])
+def test_grids_that_cannot_be(scale: float, zero: int) -> None:
+    with pytest.raises(BadModel, match="cannot be"):
+        Grid(scale, zero)
+
+
+def test_a_logit_is_at_the_step_it_rounds_to() -> None:
+    logits = np.array([0.0, 0.12, 0.13, -0.13, 1e9, -1e9], np.float32)
+    assert GRID.steps(logits).tolist() == [-20, -20, -19, -21, 127, -128]
+
+
+def test_only_integer_logits_have_a_grid_of_their_own() -> None:
+    assert Head("logits", 2, "uint8", 0.25, 108).grid == Grid(0.25, -20)
+    assert Head("logits", 2, "int8", 0.25, -20).grid == Grid(0.25, -20)
+    assert Head("logits", 2).grid is None
+    assert Head("posterior", 2, "uint8", 1 / 256, 0).grid is None
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_head_is_asked_in_the_same_steps(dtype: str) -> None:
+    head = head_of(dtype, 10)
+    raw = held(every_kind(10, seed=0), head)
+    query = Query(NumpyOps(), head, raw, GRID)
+    steps = GRID.steps(every_kind(10, seed=0))
+    peaks = steps.max(axis=1)
+    assert (query.steps == steps).all()
+    assert (query.top == raw.argmax(axis=1)).all()
+    assert (query.one_hot == np.eye(10)[query.top]).all()
+    assert (query.at_peak(np.arange(-128, 128)) == peaks).all()
+    assert (query.peak == query.as_peaks(peaks)).all()
+    for step in (-128, -127, 0, 127, 128):
+        assert (query.peak_below(step) == (peaks < step)).all()
+    np.testing.assert_allclose(query.posterior, posterior(NumpyOps(), head, raw))
+
+
+def test_the_logarithm_of_a_posterior_is_logits_up_to_a_constant() -> None:
+    logits = np.array([[2.0, 0.0, -300.0]], np.float32)
+    plain = NumpyOps().softmax(logits)
+    found = Query(NumpyOps(), Head("posterior", 3), plain).logits
+    assert found[0, 0] - found[0, 1] == pytest.approx(2.0, abs=1e-5)
+    assert np.isfinite(found).all()
+    assert found[0, 2] < -80
+
+
+def test_a_defense_that_was_never_tuned_has_no_steps() -> None:
+    query = Query(NumpyOps(), Head("logits", 2), np.zeros((1, 2), np.float32))
+    for ask in ("steps", "peak"):
+        with pytest.raises(BadModel, match=r"never tuned.*--validation"):
+            getattr(query, ask)
+
+
+def test_the_grid_of_a_defense_must_be_that_of_its_network() -> None:
+    head, raw = head_of("int8", 2), np.zeros((1, 2), np.int8)
+    Query(NumpyOps(), head, raw, GRID)
+    with pytest.raises(BadModel, match=r"tuned for other logits.*Tune it again"):
+        Query(NumpyOps(), head, raw, Grid(0.5, -20))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.head import Head
 from edgeguard.defenses.reverse_sigmoid import ReverseSigmoid
 from edgeguard.errors import UsageError
@@ -22,7 +23,7 @@ def test_it_equals_the_independent_answers(reference: Path, classes: int, beta: 
     golden = np.load(reference / "golden" / "defense_answers_float64.npz")
     expected = golden[f"rs{classes}_beta{beta:g}_gamma{gamma:g}"]
     logits = golden[f"logits{classes}"]
-    head, defense = Head("logits", classes), ReverseSigmoid(beta, gamma)
+    head, defense = Head("logits", classes), Defense(ReverseSigmoid(beta, gamma))
     assert np.abs(numpy_answer(head, defense, np.float64)(logits.astype(np.float64)) - expected).max() <= 1e-9
     assert np.abs(numpy_answer(head, defense)(logits.astype(np.float32)) - expected).max() <= 1e-6
     assert np.abs(onnx_answer(head, defense)(logits.astype(np.float32)) - expected).max() <= 1e-6
@@ -32,7 +33,7 @@ def test_a_posterior_worked_out_by_hand() -> None:
     # p = (0.8, 0.2), beta = 1, gamma = 1: odds 4 are clipped to 1, so r = 0; odds 1/4 give
     # sigmoid(log 1/4) - 1/2 = 1/5 - 1/2 = -3/10. p - r = (0.8, 0.5), divided by 1.3.
     logits = np.array([[math.log(4), 0.0]])
-    answer = numpy_answer(Head("logits", 2), ReverseSigmoid(1.0, 1.0), np.float64)(logits)
+    answer = numpy_answer(Head("logits", 2), Defense(ReverseSigmoid(1.0, 1.0)), np.float64)(logits)
     np.testing.assert_allclose(answer, [[0.8 / 1.3, 0.5 / 1.3]], rtol=1e-9)
 
 
