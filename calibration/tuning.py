@@ -15,8 +15,8 @@ from edgeguard.defenses.gate import Score
 from edgeguard.defenses.head import Grid, Head
 from edgeguard.defenses.numpy_ops import NumpyOps
 from edgeguard.defenses.record import Tuning
-from edgeguard.defenses.registry import parameters
-from edgeguard.defenses.response import Response
+from edgeguard.defenses.registry import parameters, tables
+from edgeguard.defenses.response import Response, is_table
 from edgeguard.defenses.rows import Levels
 from edgeguard.errors import BadData, UsageError
 from edgeguard.keys import MasterKey
@@ -83,7 +83,7 @@ class Wish:
     @property
     def needs_validation(self) -> bool:
         """Whether something has to be fitted that only images the network was not trained on can tell."""
-        return bool(self.budget) or hasattr(self.response, "starts")
+        return bool(self.budget) or "starts" in tables(self.response)
 
     @property
     def needs_data(self) -> bool:
@@ -161,7 +161,7 @@ def tune(wish: Wish, evidence: Evidence, head: Head) -> Tuned:
         defense = Defense(plain, None, grid)
         return Tuned(defense, _counted(tuning, defense, evidence, head), warnings)
     fitted = _with_levels(drawn, evidence, grid, ~threshold.gated(evidence.logits, grid))
-    levels = fitted.table_levels() if hasattr(fitted, "table_levels") else Levels((-128,), (1.0,))
+    levels = fitted.table_levels() if is_table(fitted) else Levels((-128,), (1.0,))
     reference = evidence.logits if evidence.reference is None else evidence.reference
     found: FittedGate = fit_gate(cast(MasterKey, wish.key), threshold, reference, levels, evidence.logits, grid)
     tuning = replace(
@@ -192,7 +192,7 @@ def _grid(logits: Array) -> Grid:
 
 def _with_levels(response: Response, evidence: Evidence, grid: Grid, honest: Array) -> Response:
     """The response with its levels of confidence fitted, if it has any."""
-    if not hasattr(response, "starts"):
+    if "starts" not in tables(response):
         return response
     logits = evidence.logits[honest]
     if evidence.labels is None:
@@ -203,8 +203,8 @@ def _with_levels(response: Response, evidence: Evidence, grid: Grid, honest: Arr
     wanted = int(parameters(response)["levels"])
     levels = fit_levels(grid.steps(logits.max(axis=-1)), worth, wanted)
     fitted: dict[str, Any] = {"starts": levels.starts, "confidences": levels.confidences}
-    if hasattr(response, "decoys"):
-        fitted["decoys"] = response.decoys[: len(levels)]
+    if "decoys" in tables(response):
+        fitted["decoys"] = tables(response)["decoys"][: len(levels)]
     return replace(cast(Any, response), **fitted)  # type: ignore[no-any-return]
 
 

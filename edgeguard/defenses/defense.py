@@ -14,7 +14,7 @@ from edgeguard.defenses.head import Grid, Head, Query, posterior
 from edgeguard.defenses.margin import gate_margin, level_margin
 from edgeguard.defenses.numpy_ops import NumpyOps
 from edgeguard.defenses.ops import Ops
-from edgeguard.defenses.response import PosteriorResponse, Response, TableResponse
+from edgeguard.defenses.response import PosteriorResponse, Response, TableResponse, is_table
 from edgeguard.errors import UsageError
 
 __all__ = ["Answering", "Defense"]
@@ -60,8 +60,8 @@ class Defense:
                 f"the gate was fitted for {len(self.gate.draws)} classes, this network has {head.classes}",
                 fix="Tune it again",
             )
-        if hasattr(self.response, "table_rows"):
-            return self._by_table(cast(TableResponse, self.response), head)
+        if is_table(self.response):
+            return self._by_table(self.response, head)
         return self._by_posterior(cast(PosteriorResponse, self.response))
 
     def margin(self, logits: Array) -> Array:
@@ -71,8 +71,8 @@ class Defense:
         :returns: ``[n]``, in logits; infinity where there is nothing to decide.
         """
         margins = [] if self.gate is None else [gate_margin(self.gate, self.grid, logits)]
-        if hasattr(self.response, "table_rows"):
-            margins.append(level_margin(cast(TableResponse, self.response).table_levels(), self.grid, logits))
+        if is_table(self.response):
+            margins.append(level_margin(self.response.table_levels(), self.grid, logits))
         else:
             plain = posterior(NumpyOps(np.float64), Head("logits", logits.shape[-1]), logits)
             margins.append(cast(PosteriorResponse, self.response).margin(plain))
@@ -81,9 +81,9 @@ class Defense:
 
     def distinct_answers(self, classes: int) -> int | None:
         """How many different answers there can be; ``None`` if only the float type limits them."""
-        if not hasattr(self.response, "table_rows"):
+        if not is_table(self.response):
             return None
-        return len(np.unique(np.concatenate(cast(TableResponse, self.response).table_rows(classes).entries, 1), axis=0))
+        return len(np.unique(np.concatenate(self.response.table_rows(classes).entries, axis=1), axis=0))
 
     def _by_table(self, response: TableResponse, head: Head) -> Answering:
         levels, rows = response.table_levels(), response.table_rows(head.classes)

@@ -11,7 +11,7 @@ from edgeguard.defenses.dcp import Dcp
 from edgeguard.defenses.decoy import Decoy
 from edgeguard.defenses.label import Label
 from edgeguard.defenses.noise import Noise
-from edgeguard.defenses.response import BoundedResponse, Response
+from edgeguard.defenses.response import BoundedResponse, Response, is_table
 from edgeguard.defenses.reverse_sigmoid import ReverseSigmoid
 from edgeguard.defenses.rounding import Round
 from edgeguard.defenses.top_k import TopK
@@ -59,7 +59,7 @@ def answers_from_table(name: str) -> bool:
 
     :raises UsageError: there is no such defense.
     """
-    return hasattr(_find(name), "table_rows")
+    return is_table(_find(name))
 
 
 def rebuild(name: str, version: int, values: Mapping[str, Parameter], fitted: Mapping[str, Table]) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeGuard, TypeVar
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from edgeguard.defenses.head import Query
 from edgeguard.defenses.rows import Levels, Rows
 from edgeguard.keys import MasterKey
 
-__all__ = ["BoundedResponse", "KeyedResponse", "PosteriorResponse", "Response", "TableResponse"]
+__all__ = ["BoundedResponse", "KeyedResponse", "PosteriorResponse", "Response", "TableResponse", "is_table"]
 
 T = TypeVar("T")
 
@@ -84,3 +84,8 @@ class BoundedResponse(Response, Protocol):
 
         :raises UsageError: naming the parameter.
         """
+
+
+def is_table(response: Response | type[Response]) -> TypeGuard[TableResponse]:
+    """Whether a response answers with a row of a table; the others compute from the posterior."""
+    return hasattr(response, "table_rows")
