@@ -2,7 +2,8 @@
 
 A defended model puts much of what the likeliest class leaves on that class's decoy, and a clone trained on such answers
 makes the decoy its runner-up. So the suspect's runner-up classes are compared with the key's decoys, and the comparison
-with that of random keys: see :mod:`edgeguard.attacks.chance`, also for why the p-value is valid. Own design.
+with that of random keys: see :mod:`edgeguard.attacks.chance`, also for why the p-value is valid, and why a pair of
+classes counts by the logarithm of its queries. Own design.
 
 What the p-value presupposes is up to who uses it: the queries were chosen without the key, the key was fixed before
 the suspect existed (its published commitment shows that), and whoever tries several suspects, keys or sets of queries
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeguard.attacks.chance import chance, derangement_count, total_matches
+from edgeguard.attacks.chance import chance, derangement_count, total_matches, weights
 from edgeguard.defenses.codebook import MOST_LEVELS
 from edgeguard.defenses.decoy import Decoy
 from edgeguard.defenses.decoys import derangements
@@ -27,6 +28,7 @@ from edgeguard.keys import MasterKey
 __all__ = [
     "DEFAULT_DRAWS",
     "DEFAULT_LEVELS",
+    "LARGEST_SMALLEST_P",
     "LEAST_COUNTED",
     "MOST_LEVELS",
     "RunnerUps",
@@ -43,7 +45,8 @@ DEFAULT_DRAWS = 199_999
 # A p-value is valid for any number, but with fewer queries even a faithful clone stays within chance.
 LEAST_COUNTED = 100
 # One level's derangement must be able to be this improbable: for up to five classes all keys are too much alike.
-_LARGEST_SMALLEST_P = 0.01
+# Answers with which no key can get there say nothing either.
+LARGEST_SMALLEST_P = 0.01
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -74,22 +77,31 @@ class Trace:
 
     :param p: the probability that a suspect which has nothing to do with the key matches it at least as well.
     :param smallest_p: the smallest that this method can give for this number of classes.
+    :param attainable_p: no key has a smaller one with these answers: near 1 where they tell keys apart badly, as when
+        the queries are all of one class. Exact where all keys were enumerated, else a bound.
     :param method: ``enumeration`` of all keys, or ``draws`` of random ones.
     :param draws: how many were drawn; ``None`` if all were enumerated.
     :param seed: of the draws.
-    :param matches: the statistic T.
-    :param expected: what T would be on average over keys.
+    :param score: the statistic T, in :func:`edgeguard.attacks.chance.weights`.
+    :param expected_score: what it would be on average over keys.
+    :param matches: the queries whose runner-up is a decoy of their class, once for each level that has it.
+    :param expected: what they would be on average over keys.
     :param counted: the queries that count, of ``queries``.
+    :param covered: how many classes are the largest answer of one of them.
     """
 
     p: float
     smallest_p: float
+    attainable_p: float
     method: str
     draws: int | None
     seed: int | None
+    score: int
+    expected_score: float
     matches: int
     expected: float
     counted: int
+    covered: int
     queries: int
     classes: int
     levels: int
@@ -143,19 +155,26 @@ def trace(found: RunnerUps, key: MasterKey, *, levels: int, draws: int, seed: in
     :param seed: of the draws.
     :raises MissingExtra: the package ``cryptography`` is not installed.
     """
-    distribution = chance(found.counts, levels, draws=draws, seed=seed)
-    matches = total_matches(found.counts, derangements(key, found.classes, levels))
+    decoys = derangements(key, found.classes, levels)
+    table = weights(found.counts)
+    distribution = chance(table, levels, draws=draws, seed=seed)
+    score = total_matches(table, decoys)
+    # A derangement takes a class to each of the others equally often.
+    share = levels / (found.classes - 1)
     drawn = distribution.method == "draws"
     return Trace(
-        p=distribution.p_value(matches),
+        p=distribution.p_value(score),
         smallest_p=distribution.smallest,
+        attainable_p=distribution.attainable,
         method=distribution.method,
         draws=draws if drawn else None,
         seed=seed if drawn else None,
-        matches=matches,
-        # A derangement takes a class to each of the others equally often.
-        expected=levels * found.counted / (found.classes - 1),
+        score=score,
+        expected_score=share * int(table.sum()),
+        matches=total_matches(found.counts, decoys),
+        expected=share * found.counted,
         counted=found.counted,
+        covered=int(found.counts.any(axis=1).sum()),
         queries=found.queries,
         classes=found.classes,
         levels=levels,
@@ -191,7 +210,8 @@ def _check_classes(classes: int, wanted: int | None, where: str) -> None:
             fix="Decoys belong to a number of classes: a suspect with another one cannot be compared",
         )
     keys = derangement_count(classes)
-    if keys * _LARGEST_SMALLEST_P < 1:
+    # Compared so, as the number of derangements of 171 classes is too large for a float.
+    if keys < 1 / LARGEST_SMALLEST_P:
         raise BadData(
             f"has {classes} classes, for which {keys} derangements exist: one in {max(keys, 1)} random keys matches "
             "as well as the true one, which proves nothing",

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeguard.attacks.trace import DEFAULT_DRAWS, DEFAULT_LEVELS, MOST_LEVELS, Trace, count_runner_ups
+from edgeguard.attacks.trace import (
+    DEFAULT_DRAWS,
+    DEFAULT_LEVELS,
+    LARGEST_SMALLEST_P,
+    MOST_LEVELS,
+    Trace,
+    count_runner_ups,
+)
 from edgeguard.attacks.trace import trace as compare
 from edgeguard.cli.console import Console, print_json, printable
 from edgeguard.cli.options import json_option, pairs
@@ -156,8 +163,20 @@ def _print(found: Trace, name: str, commitment: str) -> None:
         method = f"compared with all keys for {found.classes} classes"
     else:
         method = f"compared with {found.draws:,} random keys, seed {found.seed}"
-    click.echo(f"{printable(name)}: {found.classes} classes, {found.counted} of {found.queries} queries counted")
+    click.echo(
+        f"{printable(name)}: {found.classes} classes, {found.counted} of {found.queries} queries counted, "
+        f"answered with {found.covered} {'class' if found.covered == 1 else 'classes'}"
+    )
     click.echo(f"key commitment {commitment}")
     click.echo(f"matches with the decoys  {found.matches}, where chance gives {found.expected:.1f} on average")
-    click.echo(f"p                        {found.p:.2g}   ({method}; none is smaller than {found.smallest_p:.2g})")
+    click.echo(f"in logarithms            {found.score}, where chance gives {found.expected_score:.1f}")
+    click.echo(f"p                        {found.p:.2g}   ({method})")
+    click.echo(
+        f"smallest p               {found.attainable_p:.2g} with these answers, {found.smallest_p:.2g} with the best"
+    )
+    if found.attainable_p > LARGEST_SMALLEST_P:
+        click.echo(
+            f"No key could get a p of {LARGEST_SMALLEST_P:g} with these answers, so that they prove nothing. "
+            "Ask more queries, of more classes."
+        )
     click.echo("p is the probability that a model which never saw answers under this key matches it at least as well.")

@@ -16,16 +16,26 @@ Array = np.ndarray[Any, Any]
 KEY = MasterKey(bytes(range(32)))
 
 
-def following(key: MasterKey, *, classes: int, queries: int, share: float, levels: int = 4, seed: int = 0) -> Array:
+def following(
+    key: MasterKey,
+    *,
+    classes: int,
+    queries: int,
+    share: float,
+    levels: int = 4,
+    seed: int = 0,
+    natural: float = 0.4,
+) -> Array:
     """Posteriors, float64 ``[queries, classes]``, of a clone whose runner-up is the decoy in a share of the queries.
 
-    The others' runner-up is one of the next classes, the nearer the likelier, as in a network that confuses neighbours.
+    The others' runner-up is one of the next classes, the nearer the likelier, as in a network that confuses neighbours:
+    in a share ``natural`` the very next.
     """
     rng = np.random.default_rng(seed)
     rows = np.arange(queries)
     top = rng.integers(0, classes, queries)
     decoys = derangements(key, classes, levels)[rng.integers(0, levels, queries), top]
-    neighbours = (top + np.minimum(rng.geometric(0.4, queries), classes - 1)) % classes
+    neighbours = (top + np.minimum(rng.geometric(natural, queries), classes - 1)) % classes
     second = np.where(rng.random(queries) < share, decoys, neighbours)
     scores = 0.1 * rng.random((queries, classes))
     scores[rows, second] += 0.5

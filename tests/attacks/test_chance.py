@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 
 from edgeguard.attacks import chance as module
-from edgeguard.attacks.chance import Chance, Drawn, Enumerated, chance, derangement_count, total_matches
+from edgeguard.attacks.chance import Chance, Drawn, Enumerated, chance, derangement_count, total_matches, weights
 from edgeguard.defenses.decoys import derangements
 from edgeguard.keys import MasterKey
 from tests.attacks.answers import KEY, Array, counts_of
 
 KINDS = ["even", "sparse", "neighbours", "pairs", "one class", "one cell", "one attractor"]
-KEYS = 1000
-# Of 1000 p-values that are uniform, more than this are at most 0.01 once in a hundred times.
-MOST_BELOW = 18
+KEYS = 4000
+# Of 4000 uniform p-values more than these are at most 0.01 and 0.1 with probabilities of 5.5e-5 and 1.4e-4: among all
+# the cases below, hardly once in a hundred sets of keys.
+MOST_BELOW_A_HUNDREDTH = 66
+MOST_BELOW_A_TENTH = 470
 
 
 @functools.cache
@@ -54,7 +56,23 @@ def test_enumeration_is_what_brute_force_finds(classes: int, levels: int, kind: 
         expected = float(np.mean(every >= matches))
         assert found.p_value(matches) == pytest.approx(expected, rel=1e-12)
     assert found.p_value(int(every[-1]) + 1) == 0
-    assert found.p_value(int(every[-1])) >= found.smallest == pytest.approx(1 / len(every))
+    assert found.p_value(int(every[-1])) == pytest.approx(found.attainable, rel=1e-12)
+    assert found.attainable >= found.smallest == pytest.approx(1 / len(every))
+
+
+@pytest.mark.parametrize("classes", [5, 6])
+@pytest.mark.parametrize("levels", [1, 2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_enumeration_of_weights_is_what_brute_force_finds(classes: int, levels: int, kind: str) -> None:
+    table = weights(counts_of(kind, classes))
+    found = Enumerated(table, levels)
+    every = brute_force(table, levels)
+    scores, first = np.unique(every, return_index=True)
+    for at in {*range(0, len(scores), 1 + len(scores) // 100), len(scores) - 1}:
+        expected = 1 - float(first[at]) / len(every)
+        assert found.p_value(int(scores[at])) == pytest.approx(expected, rel=1e-9)
+        assert found.p_value(int(scores[at]) + 1) < expected
+    assert found.attainable == pytest.approx(1 - first[-1] / len(every), rel=1e-9)
 
 
 def test_three_levels_are_brute_force_too() -> None:
@@ -123,16 +141,77 @@ def test_the_same_seed_draws_the_same_keys() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("classes", "levels"), [(6, 1), (10, 1), (10, 4), (20, 4)])
 def test_random_keys_have_p_at_most_a_in_a_share_a_of_cases(kind: str, classes: int, levels: int) -> None:
-    counts = counts_of(kind, classes)
-    distribution: Chance = chance(counts, levels, draws=19_999, seed=5)
-    matches = [total_matches(counts, decoys) for decoys in decoys_of_many(classes, levels)]
+    table = weights(counts_of(kind, classes))
+    distribution: Chance = chance(table, levels, draws=19_999, seed=5)
+    matches = [total_matches(table, decoys) for decoys in decoys_of_many(classes, levels)]
     p_values = np.array([distribution.p_value(each) for each in matches])
-    assert (p_values <= 0.01).sum() <= MOST_BELOW
-    assert (p_values <= 0.1).sum() <= 125
+    assert (p_values <= 0.01).sum() <= MOST_BELOW_A_HUNDREDTH
+    assert (p_values <= 0.1).sum() <= MOST_BELOW_A_TENTH
     assert p_values.max() <= 1
+    assert p_values.min() >= distribution.attainable * (1 - 1e-9)
     if kind == "even":
         # Where ties are rare it is no more careful than it must be.
-        assert (p_values <= 0.1).sum() >= 75
+        assert (p_values <= 0.1).sum() >= 330
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("classes", [6, 10])
+def test_of_all_keys_a_share_a_has_p_at_most_a(kind: str, classes: int) -> None:
+    # No chance in it: the p-value of every key there is.
+    table = weights(counts_of(kind, classes))
+    found = Enumerated(table, 1)
+    scores, keys = np.unique(module._sums(table, module._all_derangements(classes)), return_counts=True)
+    p_values = np.array([found.p_value(score) for score in scores.tolist()])
+    for a in (0.001, 0.01, 0.05, 0.1, 0.5):
+        assert keys[p_values <= a].sum() <= a * derangement_count(classes) * (1 + 1e-9)
+
+
+def test_drawn_derangements_of_many_classes_are_uniform_too() -> None:
+    rng = np.random.default_rng(3)
+    for classes in (1024, 1025):
+        blocks = [module._some_derangements(classes, rng) for _ in range(20)]
+        images = np.concatenate(blocks)
+        # e^-1 of all permutations are derangements, and at most an eighth of those have ties.
+        assert 0.8 * 0.37 < len(images) / (20 * (module._BLOCK_ELEMENTS // classes)) < 1.2 * 0.37
+        assert (np.sort(images, axis=1) == np.arange(classes)).all()
+        assert (images != np.arange(classes)).all()
+        # The mean image of each class is (classes^2 - classes) / 2 less itself over the rest; 5 standard errors.
+        expected = (classes * (classes - 1) / 2 - np.arange(classes)) / (classes - 1)
+        assert np.abs(images.mean(axis=0) - expected).max() < 5 * classes / np.sqrt(12 * len(images))
+
+
+def test_ties_of_what_was_drawn_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_BLOCK_ELEMENTS", 3 * 4)
+
+    class Fixed:
+        def integers(self, *_: object, **__: object) -> Array:
+            # Two low bits for the class: the second row ties in the others, the third is the identity.
+            return np.array([[8, 12, 0, 4], [8, 8, 0, 4], [0, 4, 8, 12]], np.uint32)
+
+    assert module._some_derangements(4, Fixed()).tolist() == [[2, 3, 0, 1]]  # type: ignore[arg-type]
+
+
+def test_weights_are_hundredths_of_logarithms_and_never_binned() -> None:
+    assert weights(np.array([0, 1, 9, 999])).tolist() == [0, 69, 230, 691]
+    assert 10 * int(weights(np.array([np.iinfo(np.int64).max]))[0]) > module._MOST_BINS
+    assert 10 * int(weights(np.array([10**14]))[0]) < module._MOST_BINS
+
+
+def test_what_answers_can_attain() -> None:
+    one_class = weights(counts_of("one class", 10))
+    assert Enumerated(one_class, 1).attainable == pytest.approx(1 / 9)
+    assert Enumerated(one_class, 4).attainable == pytest.approx(9**-4.0)
+    drawn = Drawn(weights(counts_of("one class", 12)), 1, draws=9_999, rng=np.random.default_rng(0))
+    assert drawn.attainable == pytest.approx(1 / 11, rel=0.15)
+    # Each row's largest stands in the same column, where a key has only one of them.
+    attractor = weights(counts_of("one attractor", 12))
+    bound = Drawn(attractor, 1, draws=9_999, rng=np.random.default_rng(0)).attainable
+    assert 1 / 10_000 < bound < 0.5
+    nothing = np.zeros((12, 12), np.int64)
+    assert Drawn(nothing, 1, draws=99, rng=np.random.default_rng(0)).attainable == 1
+    assert Enumerated(nothing[:6, :6], 2).attainable == 1
+    spread = Drawn(weights(counts_of("even", 30)), 4, draws=999, rng=np.random.default_rng(0))
+    assert spread.attainable == spread.smallest == 1 / 1000
 
 
 def test_what_can_be_attained() -> None:
@@ -145,6 +224,9 @@ def test_what_can_be_attained() -> None:
     # 24 orders of magnitude down and still exact to nine digits: no Fourier transform.
     assert four.p_value(total_matches(counts, np.tile(neighbours, (4, 1)))) == pytest.approx(four.smallest, rel=1e-9)
     assert -25 < log10(four.smallest) < -24
+    assert best.attainable == pytest.approx(best.smallest, rel=1e-9)
+    assert four.attainable == pytest.approx(four.smallest, rel=1e-9)
+    assert Enumerated(weights(counts_of("even", 10)), 1).attainable < 1e-5
 
 
 def test_matches_are_counted_at_every_level() -> None:

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from edgeguard.attacks.chance import chance, total_matches
 from edgeguard.attacks.trace import DEFAULT_DRAWS, LEAST_COUNTED, Trace, count_runner_ups, trace
+from edgeguard.defenses.decoys import derangements
 from edgeguard.errors import BadData
 from edgeguard.keys import MasterKey
 from tests.attacks.answers import KEY, Array, following
@@ -46,9 +48,49 @@ def test_a_clone_is_found_under_its_key_only(classes: int, logits: bool) -> None
     assert traced(answers, OTHER).p > 0.01
 
 
+@pytest.mark.parametrize(
+    ("classes", "queries", "share", "most"),
+    [(6, 5000, 0.5, 0.01), (10, 1000, 0.4, 1e-3), (10, 5000, 0.3, 1e-3), (30, 2000, 0.2, 1e-3), (100, 2000, 0.1, 1e-3)],
+)
+def test_clones_that_follow_the_decoys_now_and_then(classes: int, queries: int, share: float, most: float) -> None:
+    answers = [following(KEY, classes=classes, queries=queries, share=share, seed=seed) for seed in range(3)]
+    assert max(traced(each).p for each in answers) < most
+
+
+@pytest.mark.parametrize(("share", "most"), [(0.2, 1e-2), (0.4, 1e-4)])
+def test_what_everybody_confuses_does_not_hide_the_decoys(share: float, most: float) -> None:
+    # Without a key the runner-up is always the next class: ten cells that outweigh all decoys.
+    answers = following(KEY, classes=10, queries=1000, share=share, natural=1)
+    counts = count_runner_ups([answers], "suspect").counts
+    by_number = chance(counts, 4, draws=1, seed=0).p_value(total_matches(counts, derangements(KEY, 10, 4)))
+    found = traced(answers)
+    assert found.p < most
+    assert by_number > 0.1
+    assert found.score > found.expected_score
+
+
 def test_a_faithful_clone_needs_no_more_than_the_least_number_of_queries() -> None:
     answers = following(KEY, classes=10, queries=LEAST_COUNTED, share=1)
     assert traced(answers).p < 1e-4
+
+
+def test_queries_of_one_class_prove_little() -> None:
+    answers = following(KEY, classes=10, queries=1000, share=1)
+    of_one = answers[answers.argmax(axis=1) == 3]
+    of_one = np.concatenate([of_one, of_one])
+    found = traced(of_one, levels=1)
+    assert found.attainable_p == pytest.approx(1 / 9)
+    assert found.attainable_p <= found.p * (1 + 1e-9)
+    assert found.covered == 1
+    assert found.smallest_p < 1e-5
+    assert traced(answers).covered == 10
+    assert traced(answers).attainable_p < 1e-5
+
+
+def test_a_thousand_classes() -> None:
+    answers = following(KEY, classes=1000, queries=3000, share=0.1)
+    found = trace(count_runner_ups([answers], "suspect"), KEY, levels=4, draws=999, seed=7)
+    assert found.p == found.attainable_p == 0.001
 
 
 def test_what_the_methods_report() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -72,11 +73,16 @@ def test_a_clone_in_an_onnx_file() -> None:
     done = edgeguard("trace", "clone.onnx", "--key", "owner.key", "--data", "queries.npz", "--preprocess", "unit")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0] == f"clone.onnx: 10 classes, {QUERIES} of {QUERIES} queries counted"
+    answered = re.search(r"answered with (\d+) classes", lines[0])
+    assert answered
+    assert 2 <= int(answered[1]) <= 10
+    assert lines[0].startswith(f"clone.onnx: 10 classes, {QUERIES} of {QUERIES} queries counted, answered with ")
     assert lines[1] == f"key commitment {KEY.commitment}"
     assert "where chance gives 88.9 on average" in lines[2]
-    assert "compared with all keys for 10 classes; none is smaller than 3.1e-25" in lines[3]
-    assert lines[4].startswith("p is the probability")
+    assert lines[3].startswith("in logarithms ")
+    assert "(compared with all keys for 10 classes)" in lines[4]
+    assert re.fullmatch(r"smallest p +\S+ with these answers, 3\.1e-25 with the best", lines[5])
+    assert lines[6].startswith("p is the probability")
     assert done.stderr.splitlines() == [
         f"asking clone.onnx {QUERIES} queries",
         "comparing your key with random ones",
@@ -90,7 +96,9 @@ def test_saved_answers() -> None:
     result = json.loads(done.stdout)
     assert result.pop("p") < 1e-4
     assert result.pop("smallest_p") == pytest.approx(1_334_961**-4.0)
+    assert result.pop("attainable_p") == pytest.approx(1_334_961**-4.0)
     assert result.pop("matches") > result["expected"]
+    assert result.pop("score") > result.pop("expected_score")
     assert result == {
         "suspect": "answers.npy",
         "commitment": KEY.commitment,
@@ -99,6 +107,7 @@ def test_saved_answers() -> None:
         "seed": None,
         "expected": pytest.approx(4 * 500 / 9),
         "counted": 500,
+        "covered": 10,
         "queries": 500,
         "classes": 10,
         "levels": 4,
@@ -146,7 +155,20 @@ def test_many_classes_are_compared_with_drawn_keys(here: Here, tmp_path: Path) -
     assert result["p"] == result["smallest_p"] == 1e-4
     assert found(here, *options)["seed"] != found(here, *options)["seed"]
     done = here("trace", *options, "--key", "owner.key", "--seed", "4")
-    assert "compared with 9,999 random keys, seed 4; none is smaller than 0.0001" in done.out
+    assert "compared with 9,999 random keys, seed 4" in done.out
+    assert "0.0001 with these answers, 0.0001 with the best" in done.out
+    assert "prove nothing" not in done.out
+
+
+@pytest.mark.usefixtures("at")
+@pytest.mark.parametrize("classes", [10, 20])
+def test_answers_that_prove_nothing_are_called_so(here: Here, tmp_path: Path, classes: int) -> None:
+    answers = following(KEY, classes=classes, queries=4000, share=1)
+    np.save(tmp_path / "answers.npy", answers[answers.argmax(axis=1) == 3])
+    done = here("trace", tmp_path / "answers.npy", "--key", "owner.key", "--levels", "1", "--draws", "999")
+    assert done.code == 0
+    assert "answered with 1 class\n" in done.out
+    assert "No key could get a p of 0.01 with these answers" in done.out
 
 
 @pytest.mark.usefixtures("at")
