@@ -132,7 +132,7 @@ def attach(model: ModelProto, head: Head, defense: Defense | None) -> ModelProto
     graph = result.graph
     for name in (ANSWER, *_ours(graph)):
         step_aside(graph, name)
-    ops = OnnxOps(model_opset(model))
+    ops = OnnxOps(model_opset(model), head.classes)
     logits = graph.output[0].name
     value = posterior(ops, head, logits) if defense is None else defense.answer(ops, head, logits)
     if value == graph.output[0].name:

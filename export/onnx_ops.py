@@ -16,15 +16,21 @@ Array = np.ndarray[Any, Any]
 # Every node and value that a defense adds carries it, so that the tail can be told from the network.
 PREFIX = "edgeguard/"
 
+# Up to this many classes a node costs more than what it computes. ONNX Runtime fuses an activation into the matrix
+# product before it, never into a multiplication, so that a product with a diagonal matrix is cheaper.
+_FEW = 32
+
 
 class OnnxOps:
     """Collects nodes and constants; one method call is one node, constants are shared.
 
     :param opset: of the graph that the nodes go into, 13 or later.
+    :param classes: how many entries a row has; few of them allow for cheaper nodes.
     """
 
-    def __init__(self, opset: int) -> None:
+    def __init__(self, opset: int, classes: int | None = None) -> None:
         self._opset = opset
+        self._unit = np.eye(classes, dtype=np.float32) if classes and classes <= _FEW else None
         self.nodes: list[NodeProto] = []
         self._constants: dict[tuple[bytes, str, tuple[int, ...]], TensorProto] = {}
 
@@ -57,9 +63,11 @@ class OnnxOps:
         """``left * right``."""
         return self._node("Mul", left, right)
 
-    def div(self, left: str | float, right: str | float) -> str:
-        """``left / right``."""
-        return self._node("Div", left, right)
+    def add_scaled(self, left: str, right: str, scale: float) -> str:
+        """``left + scale * right``."""
+        if self._unit is None:
+            return self.add(left, self.mul(right, scale))
+        return self._node("Gemm", left, self._constant(self._unit), right, beta=scale)
 
     def mod(self, value: str, modulus: float) -> str:
         """Remainder of a float that holds a non-negative integer."""
@@ -77,13 +85,21 @@ class OnnxOps:
         """Natural logarithm."""
         return self._node("Log", value)
 
-    def tanh(self, value: str) -> str:
-        """Hyperbolic tangent."""
-        return self._node("Tanh", value)
+    def odds_against(self, value: str) -> str:
+        """``1 / value - 1`` of entries in (0, 1]."""
+        # Shrink subtracts its bias from what is larger than lambd; with no operand to broadcast it is cheaper than Sub.
+        return self._node("Shrink", self._node("Reciprocal", value), lambd=0.0, bias=1.0)
 
-    def sigmoid(self, value: str) -> str:
-        """Logistic function."""
-        return self._node("Sigmoid", value)
+    def tanh(self, value: str, scale: float) -> str:
+        """``tanh(scale * value)``."""
+        if self._unit is None:
+            return self._node("Tanh", self.mul(value, scale))
+        return self._node("Tanh", self._node("Gemm", value, self._constant(self._unit * np.float32(scale))))
+
+    def sigmoid(self, value: str, slope: float, shift: float) -> str:
+        """``1 / (1 + exp(-(slope * value + shift)))`` of a ``[batch, 1]``."""
+        scaled = self.affine(value, np.array([[slope]], np.float32), np.array([shift], np.float32))
+        return self._node("Sigmoid", scaled)
 
     def affine(self, value: str, weights: Array, bias: Array) -> str:
         """``value @ weights + bias``."""
@@ -111,6 +127,9 @@ class OnnxOps:
 
     def normalize(self, value: str) -> str:
         """Non-negative rows divided by their sums."""
+        if self._unit is not None:
+            return self._node("LpNormalization", value, axis=-1, p=1)
+        # It adds one entry after the other, which loses more digits the more there are.
         total = self._node("ReduceSum", value, self._constant(np.array([-1], np.int64)), keepdims=1)
         return self._node("Div", value, total)
 
@@ -121,6 +140,10 @@ class OnnxOps:
     def arg_max(self, value: str) -> str:
         """Index of the first of each row's largest entries."""
         return self._node("ArgMax", value, axis=-1, keepdims=0)
+
+    def as_float(self, value: str) -> str:
+        """Integers as float."""
+        return self._node("Cast", value, to=TensorProto.FLOAT)
 
     def as_index(self, value: str) -> str:
         """An integer-valued ``[batch]`` as an index."""
@@ -162,7 +185,7 @@ class OnnxOps:
             return self._node("ReduceMax", value, axes=[-1], keepdims=keepdims)
         return self._node("ReduceMax", value, self._constant(np.array([-1], np.int64)), keepdims=keepdims)
 
-    def _node(self, kind: str, *inputs: str | float, outputs: int = 1, **attributes: int | list[int]) -> str:
+    def _node(self, kind: str, *inputs: str | float, outputs: int = 1, **attributes: float | list[int]) -> str:
         """Add a node; returns its first output."""
         names = [value if isinstance(value, str) else self._constant(np.float32(value)) for value in inputs]
         name = f"{PREFIX}{len(self.nodes)}_{kind}"

@@ -28,6 +28,9 @@ __all__ = ["Dcp"]
 
 T = TypeVar("T")
 
+# Where even max p = 1 leaves the gate's exponent below minus this, the gate is 1 in any float type.
+_ALWAYS_OPEN = 40.0
+
 
 @dataclass(frozen=True, slots=True)
 class Dcp:
@@ -47,7 +50,7 @@ class Dcp:
     keeps_argmax: ClassVar[bool] = False
     tuned: ClassVar[tuple[str, float, float] | None] = ("beta", 0.05, 2.0)
     keyed: ClassVar[bool] = False
-    operators: ClassVar[int] = 16
+    operators: ClassVar[int] = 13
     summary: ClassVar[str] = "gated reverse sigmoid of the seed paper (arXiv 2309.01838)"
     attack: ClassVar[str] = "a learned inverse undoes most of it, from a few thousand known pairs"
 
@@ -72,10 +75,11 @@ class Dcp:
         The clipped odds never exceed 1, so -a r is never negative and the rows can be normalised as they stand.
         """
         ops, posterior = query.ops, query.posterior
-        gate = ops.sigmoid(ops.mul(ops.sub(ops.reduce_max(posterior), self.beta), -self.nu))
-        return ops.normalize(
-            ops.sub(posterior, ops.mul(ops.mul(gate, self.beta / 2), reverse(ops, posterior, self.gamma)))
-        )
+        raised = reverse(ops, posterior, self.gamma)
+        if self.nu * (self.beta - 1) < _ALWAYS_OPEN:
+            gate = ops.sigmoid(ops.reduce_max(posterior), -self.nu, self.nu * self.beta)
+            raised = ops.mul(gate, raised)
+        return ops.normalize(ops.add_scaled(posterior, raised, self.beta / 2))
 
     def margin(self, posterior: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Distance to the gate, whose only decision is whether max p lies above beta; from 1 on it never closes."""

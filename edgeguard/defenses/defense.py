@@ -92,7 +92,7 @@ class Defense:
         columns = columns_for(head, levels, self.gate, rows)
         if columns is not None:
             return columns.answer
-        if rows.units and self.gate is None and head.grid is None:
+        if rows.units and self.gate is None:
             return lambda query: query.one_hot
         if len(levels) * head.classes**2 <= _LARGEST_TABLE:
             matrix = rows.matrix

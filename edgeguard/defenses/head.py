@@ -126,7 +126,8 @@ class Query(Generic[T]):
     @cached_property
     def one_hot(self) -> T:
         """1 at the most likely class."""
-        return self.ops.one_hot_top(self._float)
+        # Integers are compared as they are held: their scale and zero change nothing, and a cast costs less.
+        return self.ops.one_hot_top(self.ops.as_float(self._value) if self._integer_logits else self._float)
 
     @cached_property
     def steps(self) -> T:

@@ -74,7 +74,7 @@ class Noise:
     keeps_argmax: ClassVar[bool] = False
     tuned: ClassVar[tuple[str, float, float] | None] = ("amplitude", 0.01, 1.0)
     keyed: ClassVar[bool] = True
-    operators: ClassVar[int] = 13
+    operators: ClassVar[int] = 12
     summary: ClassVar[str] = "noise drawn by a keyed hash of the logits: the same for the same query"
     attack: ClassVar[str] = "the mean over slightly changed inputs: each has other noise"
 

@@ -51,10 +51,9 @@ class NumpyOps:
         """``left * right``."""
         return np.multiply(self._cast(left), self._cast(right))
 
-    def div(self, left: Array | float, right: Array | float) -> Array:
-        """``left / right``; division by zero gives infinity, silently."""
-        with np.errstate(divide="ignore"):
-            return np.divide(self._cast(left), self._cast(right))
+    def add_scaled(self, left: Array, right: Array, scale: float) -> Array:
+        """``left + scale * right``."""
+        return self.add(left, self.mul(right, scale))
 
     def mod(self, value: Array, modulus: float) -> Array:
         """Remainder of a float that holds a non-negative integer."""
@@ -73,13 +72,17 @@ class NumpyOps:
         """Natural logarithm."""
         return np.log(value)
 
-    def tanh(self, value: Array) -> Array:
-        """Hyperbolic tangent."""
-        return np.tanh(value)
+    def odds_against(self, value: Array) -> Array:
+        """``1 / value - 1``."""
+        return self.sub(np.reciprocal(value), 1.0)
 
-    def sigmoid(self, value: Array) -> Array:
-        """``1 / (1 + exp(-value))``, by way of tanh, which cannot overflow."""
-        return self.mul(self.add(np.tanh(self.mul(value, 0.5)), 1.0), 0.5)
+    def tanh(self, value: Array, scale: float) -> Array:
+        """``tanh(scale * value)``."""
+        return np.tanh(self.mul(value, scale))
+
+    def sigmoid(self, value: Array, slope: float, shift: float) -> Array:
+        """``1 / (1 + exp(-(slope * value + shift)))``, by way of tanh, which cannot overflow."""
+        return self.mul(self.add(np.tanh(self.add(self.mul(value, slope / 2), shift / 2)), 1.0), 0.5)
 
     def affine(self, value: Array, weights: Array, bias: Array) -> Array:
         """``value @ weights + bias``."""
@@ -100,7 +103,7 @@ class NumpyOps:
     def one_hot_top(self, value: Array) -> Array:
         """1 at the first of each row's largest entries, 0 elsewhere."""
         result = np.zeros(value.shape, self._dtype)
-        np.put_along_axis(result, value.argmax(axis=-1)[..., None], 1, axis=-1)
+        result[np.arange(len(value)), value.argmax(axis=-1)] = 1
         return result
 
     def keep_largest(self, value: Array, count: int) -> Array:
@@ -110,7 +113,8 @@ class NumpyOps:
 
     def normalize(self, value: Array) -> Array:
         """Non-negative rows divided by their sums."""
-        return self.div(value, value.sum(axis=-1, keepdims=True))
+        normal: Array = value / value.sum(axis=-1, keepdims=True)
+        return normal
 
     def permute(self, value: Array, order: Array) -> Array:
         """Column ``order[j]`` as column j."""
@@ -120,6 +124,10 @@ class NumpyOps:
         """Index of the first of each row's largest entries."""
         index: Array = value.argmax(axis=-1)
         return index
+
+    def as_float(self, value: Array) -> Array:
+        """Integers as float."""
+        return value.astype(self._dtype)
 
     def as_index(self, value: Array) -> Array:
         """An integer-valued ``[batch]`` as an index."""

@@ -44,8 +44,8 @@ class Ops(Protocol[T]):
     def mul(self, left: T | float, right: T | float) -> T:
         """``left * right``."""
 
-    def div(self, left: T | float, right: T | float) -> T:
-        """``left / right``; division by zero gives infinity."""
+    def add_scaled(self, left: T, right: T, scale: float) -> T:
+        """``left + scale * right``."""
 
     def mod(self, value: T, modulus: float) -> T:
         """Remainder of a float that holds a non-negative integer."""
@@ -59,11 +59,14 @@ class Ops(Protocol[T]):
     def log(self, value: T) -> T:
         """Natural logarithm."""
 
-    def tanh(self, value: T) -> T:
-        """Hyperbolic tangent."""
+    def odds_against(self, value: T) -> T:
+        """``1 / value - 1`` of entries in (0, 1]."""
 
-    def sigmoid(self, value: T) -> T:
-        """``1 / (1 + exp(-value))``, without overflow."""
+    def tanh(self, value: T, scale: float) -> T:
+        """``tanh(scale * value)`` of a finite value."""
+
+    def sigmoid(self, value: T, slope: float, shift: float) -> T:
+        """``1 / (1 + exp(-(slope * value + shift)))`` of a ``[batch, 1]``, without overflow."""
 
     def affine(self, value: T, weights: Array, bias: Array) -> T:
         """``value @ weights + bias`` for float32 weights ``[classes, m]`` and bias ``[m]``."""
@@ -88,6 +91,9 @@ class Ops(Protocol[T]):
 
     def arg_max(self, value: T) -> T:
         """Index of the first of each row's largest entries."""
+
+    def as_float(self, value: T) -> T:
+        """Integers as float."""
 
     def as_index(self, value: T) -> T:
         """An integer-valued ``[batch]`` as an index."""

@@ -27,12 +27,13 @@ T = TypeVar("T")
 
 
 def reverse(ops: Ops[T], posterior: T, gamma: float) -> T:
-    """``2 * (sigmoid(gamma * log(odds)) - 1/2)`` with clipped odds, in [-1, 0].
+    """``-2 * (sigmoid(gamma * log(odds)) - 1/2)`` with clipped odds, in [0, 1].
 
-    sigmoid(x) - 1/2 = tanh(x/2) / 2 saves two graph nodes.
+    As tanh(gamma/2 * log(1 / odds)), and clipped where odds of 1 are p = 1/2, before anything can be infinite: the form
+    with the fewest graph nodes. The ends of the two clips differ by a part in 10^12.
     """
-    odds = ops.clip(ops.div(posterior, ops.sub(1.0, posterior)), 1e-12, 1 - 1e-12)
-    return ops.tanh(ops.mul(ops.log(odds), gamma / 2))
+    against = ops.odds_against(ops.clip(posterior, 1e-12, 0.5))
+    return ops.tanh(ops.log(against), gamma / 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class ReverseSigmoid:
     keeps_argmax: ClassVar[bool] = False
     tuned: ClassVar[tuple[str, float, float] | None] = ("beta", 0.05, 10.0)
     keyed: ClassVar[bool] = False
-    operators: ClassVar[int] = 11
+    operators: ClassVar[int] = 9
     summary: ClassVar[str] = "reverse sigmoid on every answer (Lee et al. 2019), a smooth map that can be inverted"
     attack: ClassVar[str] = "a learned inverse: the map is smooth and one to one"
 
@@ -73,7 +74,7 @@ class ReverseSigmoid:
     def respond(self, query: Query[T]) -> T:
         """The answer, ``[batch, classes]``."""
         ops, posterior = query.ops, query.posterior
-        return ops.normalize(ops.sub(posterior, ops.mul(reverse(ops, posterior, self.gamma), self.beta / 2)))
+        return ops.normalize(ops.add_scaled(posterior, reverse(ops, posterior, self.gamma), self.beta / 2))
 
     def margin(self, posterior: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Infinite: there is nothing to decide."""

@@ -42,7 +42,7 @@ class Round:
     keeps_argmax: ClassVar[bool] = True
     tuned: ClassVar[tuple[str, float, float] | None] = None
     keyed: ClassVar[bool] = False
-    operators: ClassVar[int] = 7
+    operators: ClassVar[int] = 6
     summary: ClassVar[str] = "the posterior to a few decimals, one more step at the class (Tramèr et al. 2016)"
     attack: ClassVar[str] = "training on the answers as they are: a label is true, and the digits add to it"
 

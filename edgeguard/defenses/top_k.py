@@ -41,7 +41,7 @@ class TopK:
     keeps_argmax: ClassVar[bool] = True
     tuned: ClassVar[tuple[str, float, float] | None] = None
     keyed: ClassVar[bool] = False
-    operators: ClassVar[int] = 7
+    operators: ClassVar[int] = 6
     summary: ClassVar[str] = "only the k largest entries of the posterior"
     attack: ClassVar[str] = "training on the answers as they are: what is kept is true"
 
