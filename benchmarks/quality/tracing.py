@@ -1,0 +1,64 @@
+"""Tracing clones: the key of the answers that a clone was trained on, found in what it answers.
+
+Two statistics, both with the p-value of a permutation test over keys, which is valid for any table that depends on no
+key. The first is that of ``edgeguard trace``. The second looks at the lowest level of confidence alone, where nearly
+all queries of a thief are answered and a decoy has most mass, and averages the rank of each class instead of counting
+runners-up: a decoy that stays third behind a natural runner-up counts as well.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from benchmarks.quality.victim import CLASSES
+from edgeguard.attacks.trace import DEFAULT_DRAWS, DEFAULT_LEVELS, count_runner_ups, trace
+from edgeguard.defenses.decoys import derangements
+from edgeguard.keys import MasterKey
+
+__all__ = ["mean_ranks", "p_of_ranks", "p_of_trace"]
+
+Array = np.ndarray[Any, Any]
+
+_DRAWS = 2_000_000
+
+
+def p_of_trace(answers: Array, key: MasterKey) -> float:
+    """What ``edgeguard trace`` says."""
+    found = count_runner_ups([answers], "the clone")
+    return trace(found, key, levels=DEFAULT_LEVELS, draws=DEFAULT_DRAWS, seed=0).p
+
+
+def p_of_ranks(ranks: Array, keys: list[MasterKey]) -> Array:
+    """The p-value of each key: how often a random derangement has decoys of at least so high a rank.
+
+    :param ranks: of :func:`mean_ranks`.
+    """
+    sums = np.sort(ranks[np.arange(CLASSES), _random_derangements()].sum(axis=1))
+    own = np.array([ranks[np.arange(CLASSES), derangements(key, CLASSES, 1)[0]].sum() for key in keys])
+    # Sums of the same numbers in the same order, but for the last bits.
+    at_least = len(sums) - np.searchsorted(sums, own - 1e-9)
+    return np.asarray((1 + at_least) / (1 + len(sums)))
+
+
+def mean_ranks(answers: Array) -> Array:
+    """The mean rank of class r, the least likely having 0, among answers whose largest is c: ``[classes, classes]``."""
+    above = np.zeros(answers.shape)
+    for other in range(answers.shape[1]):
+        above += answers > answers[:, other, None]
+        above += 0.5 * (answers == answers[:, other, None])
+    top = answers.argmax(axis=1)
+    return np.stack([above[top == c].mean(axis=0) if (top == c).any() else np.zeros(CLASSES) for c in range(CLASSES)])
+
+
+@cache
+def _random_derangements() -> Array:
+    """Uniform derangements, by rejection."""
+    rng = np.random.default_rng(0)
+    found: list[Array] = []
+    while sum(map(len, found)) < _DRAWS:
+        shuffled = rng.permuted(np.tile(np.arange(CLASSES), (1 << 18, 1)), axis=1)
+        found.append(shuffled[(shuffled != np.arange(CLASSES)).all(axis=1)])
+    return np.concatenate(found)[:_DRAWS]
