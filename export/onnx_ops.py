@@ -19,6 +19,7 @@ PREFIX = "edgeguard/"
 # Up to this many classes a node costs more than what it computes. ONNX Runtime fuses an activation into the matrix
 # product before it, never into a multiplication, so that a product with a diagonal matrix is cheaper.
 _FEW = 32
+_FEW_ROWS = 128
 
 
 class OnnxOps:
@@ -152,6 +153,13 @@ class OnnxOps:
     def take(self, table: Array, index: str) -> str:
         """Rows of a table."""
         return self._node("Gather", self._constant(table), index, axis=0)
+
+    def take_at_top(self, table: Array, value: str) -> str:
+        """The row of a table where a row of ``value`` has the first of its largest entries."""
+        if len(table) > _FEW_ROWS:
+            return self.take(table, self.arg_max(value))
+        # A row of ones and zeros times a table is exact, and cheaper than an index on the way to a row.
+        return self._node("Gemm", self.one_hot_top(value), self._constant(table))
 
     def below(self, value: str, bound: str | float) -> str:
         """``value < bound``."""

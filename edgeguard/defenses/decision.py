@@ -12,6 +12,7 @@ below 2^24, exact in float32.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -37,16 +38,19 @@ class Columns:
     :param weights: float32 ``[classes, columns]``.
     :param bias: float32 ``[columns]``.
     :param answers: float32 ``[columns, classes]``: what is answered if a column is the largest.
+    :param as_held: whether they are for the integers of the head, which saves a subtraction, or for steps.
     """
 
     weights: Array
     bias: Array
     answers: Array
+    as_held: bool
 
     def answer(self, query: Query[T]) -> T:
         """The answer, float ``[batch, classes]``."""
         ops = query.ops
-        return ops.take(self.answers, ops.arg_max(ops.affine(query.steps, self.weights, self.bias)))
+        logits = query.held if self.as_held else query.steps
+        return ops.take_at_top(self.answers, ops.affine(logits, self.weights, self.bias))
 
 
 def columns_for(head: Head, levels: Levels, gate: Gate | None, rows: Rows) -> Columns | None:
@@ -75,9 +79,11 @@ def columns_for(head: Head, levels: Levels, gate: Gate | None, rows: Rows) -> Co
         bias.append(np.tile(gate.cells.bias, classes) + shift * unit)
         matrix = np.concatenate([matrix, rows.matrix[gate.table.reshape(-1)]])
     product, offset = np.concatenate(weights, axis=1), np.concatenate(bias)
-    if (128 * np.abs(product).sum(axis=0) + np.abs(offset)).max() >= _EXACT:
+    moved = offset - head.centre * product.sum(axis=0)
+    as_held = _is_exact(product, moved, 128 + head.centre)
+    if not as_held and not _is_exact(product, offset, 128):
         return None
-    return Columns(product.astype(np.float32), offset.astype(np.float32), matrix)
+    return Columns(product.astype(np.float32), (moved if as_held else offset).astype(np.float32), matrix, as_held)
 
 
 def row_of(query: Query[T], levels: Levels, gate: Gate | None) -> T:
@@ -85,8 +91,19 @@ def row_of(query: Query[T], levels: Levels, gate: Gate | None) -> T:
     ops = query.ops
     honest = query.top
     if len(levels) > 1:
-        honest = ops.add(query.at_peak(levels.by_step() * query.head.classes), honest)
+        honest = ops.add(query.at_peak(_first_rows(levels, query.head.classes)), honest)
     return honest if gate is None else ops.where(gate.closes(query), gate.drawn(query, gate.table), honest)
+
+
+def _is_exact(product: Array, offset: Array, most: int) -> bool:
+    """Whether no number on the way is too large for a float32, for inputs of up to ``most`` in magnitude."""
+    return bool((most * np.abs(product).sum(axis=0) + np.abs(offset)).max() < _EXACT)
+
+
+@lru_cache(maxsize=64)
+def _first_rows(levels: Levels, classes: int) -> Array:
+    """The first row of the level that each step of the grid, from -128 on, belongs to."""
+    return levels.by_step() * classes
 
 
 def _column(group: int, thresholds: list[int]) -> tuple[int, int]:

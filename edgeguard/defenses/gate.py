@@ -119,7 +119,7 @@ class Gate:
         if self.score == "max-logit":
             return query.peak_below(self.step)
         if self.score == "per-class-max-logit":
-            return ops.below(query.peak, ops.take(query.as_peaks(np.array(self.thresholds)), query.top))
+            return ops.below(query.peak, ops.take(query.as_peaks(self._by_class), query.top))
         likeliest = ops.row_max(query.posterior)
         if self.score == "max-probability":
             return ops.below(likeliest, self.threshold)
@@ -129,8 +129,17 @@ class Gate:
         """What a table of ``[classes, cells]`` holds for a query, an index."""
         ops = query.ops
         cell = ops.arg_max(ops.affine(query.steps, self.cells.weights, self.cells.bias))
-        start = ops.take(np.arange(len(self.draws)) * len(self.cells), query.top)
+        start = ops.take(self._starts, query.top)
         return ops.take(values.reshape(-1), ops.add(start, cell))
+
+    @cached_property
+    def _starts(self) -> Array:
+        """Where the cells of each most likely class begin in the table."""
+        return np.arange(len(self.draws)) * len(self.cells)
+
+    @cached_property
+    def _by_class(self) -> Array:
+        return np.array(self.thresholds)
 
     @cached_property
     def table(self) -> Array:

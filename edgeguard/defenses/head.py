@@ -58,7 +58,12 @@ class Head:
         """The grid that integer logits lie on; ``None`` for a head whose logits are, or become, float."""
         if self.kind == "posterior" or self.scale is None or self.zero_point is None:
             return None
-        return Grid(self.scale, self.zero_point - (_CENTRE if self.dtype == "uint8" else 0))
+        return Grid(self.scale, self.zero_point - self.centre)
+
+    @property
+    def centre(self) -> int:
+        """What an integer tensor holds in the middle of its range."""
+        return _CENTRE if self.dtype == "uint8" else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,12 @@ class Query(Generic[T]):
     def one_hot(self) -> T:
         """1 at the most likely class."""
         # Integers are compared as they are held: their scale and zero change nothing, and a cast costs less.
-        return self.ops.one_hot_top(self.ops.as_float(self._value) if self._integer_logits else self._float)
+        return self.ops.one_hot_top(self.held if self._integer_logits else self._float)
+
+    @cached_property
+    def held(self) -> T:
+        """Integer logits as the head holds them, as float."""
+        return self.ops.as_float(self._value)
 
     @cached_property
     def steps(self) -> T:
@@ -165,7 +175,7 @@ class Query(Generic[T]):
     @property
     def _centre(self) -> int:
         """What the head holds in the middle of the grid."""
-        return _CENTRE if self._integer_logits and self.head.dtype == "uint8" else 0
+        return self.head.centre if self._integer_logits else 0
 
     def _on_grid(self, logits: T) -> T:
         if self._grid is None:

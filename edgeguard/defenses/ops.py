@@ -101,6 +101,9 @@ class Ops(Protocol[T]):
     def take(self, table: Array, index: T) -> T:
         """Rows of a table, ``[batch]`` or ``[batch, columns]``; a negative index counts from the table's end."""
 
+    def take_at_top(self, table: Array, value: T) -> T:
+        """The row of a table, ``[n, columns]``, that stands where a row of ``[batch, n]`` has its largest entry."""
+
     def below(self, value: T, bound: T | float) -> T:
         """``value < bound`` of two ``[batch]`` of one type; a constant bound is an int for an index."""
 

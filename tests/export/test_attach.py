@@ -20,9 +20,9 @@ from tests.artifacts import random_network
 from tests.export.graphs import Array, build, count, measured_ranges, node, random_inputs, run
 
 HEAD = Head("logits", 10)
-# Softmax, and in the order of dcp.py: 1-p, p/(1-p), clip, log, scale, tanh; max, minus beta, scale, sigmoid;
-# scale the gate, times r, subtract; sum, divide.
-DCP_NODES = 1 + 6 + 4 + 3 + 2
+# Softmax; in the order of reverse_sigmoid.py: clip, reciprocal, minus 1, log, scale, tanh; in that of dcp.py: max,
+# scale, sigmoid; times r; add; normalize.
+DCP_NODES = 1 + 6 + 3 + 1 + 1 + 1
 
 
 def network() -> ModelProto:
