@@ -50,9 +50,11 @@ class Defense:
         answer: T = self.behind(head)(Query(ops, head, value, self.grid))
         return answer
 
-    def behind(self, head: Head) -> Answering:
+    def behind(self, head: Head, *, by_product: bool = True) -> Answering:
         """The defense made ready for one head: its tables are built once, not for every query.
 
+        :param by_product: whether decisions on integers may be one matrix product; see
+            :mod:`edgeguard.defenses.decision`.
         :raises UsageError: it was never fitted, or for another number of classes.
         """
         if self.gate is not None and len(self.gate.draws) != head.classes:
@@ -61,7 +63,7 @@ class Defense:
                 fix="Tune it again",
             )
         if is_table(self.response):
-            return self._by_table(self.response, head)
+            return self._by_table(self.response, head, by_product)
         return self._by_posterior(cast(PosteriorResponse, self.response))
 
     def margin(self, logits: Array) -> Array:
@@ -85,11 +87,11 @@ class Defense:
             return None
         return len(np.unique(np.concatenate(self.response.table_rows(classes).entries, axis=1), axis=0))
 
-    def _by_table(self, response: TableResponse, head: Head) -> Answering:
+    def _by_table(self, response: TableResponse, head: Head, by_product: bool) -> Answering:
         levels, rows = response.table_levels(), response.table_rows(head.classes)
         if self.gate is not None and self.gate.table.max() >= len(levels) * head.classes:
             raise UsageError("the gate answers with rows that the response does not have", fix="Export again")
-        columns = columns_for(head, levels, self.gate, rows)
+        columns = columns_for(head, levels, self.gate, rows) if by_product else None
         if columns is not None:
             return columns.answer
         if rows.units and self.gate is None:

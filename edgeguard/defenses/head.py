@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Generic, Literal, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,27 @@ __all__ = ["Grid", "Head", "Query", "posterior"]
 
 T = TypeVar("T")
 Array = np.ndarray[Any, Any]
+
+if TYPE_CHECKING:
+    from functools import cached_property as _once
+else:
+
+    class _once:
+        """``functools.cached_property`` without its lock, which before Python 3.12 cost more than what is cached."""
+
+        def __init__(self, compute):
+            self._compute = compute
+            self.__doc__ = compute.__doc__
+
+        def __set_name__(self, owner, name):
+            self._name = name
+
+        def __get__(self, instance, owner=None):
+            if instance is None:
+                return self
+            value = instance.__dict__[self._name] = self._compute(instance)
+            return value
+
 
 _VALUES = {"uint8": range(256), "int8": range(-128, 128)}
 _CENTRE = 128
@@ -58,7 +79,7 @@ class Head:
         """The grid that integer logits lie on; ``None`` for a head whose logits are, or become, float."""
         if self.kind == "posterior" or self.scale is None or self.zero_point is None:
             return None
-        return Grid(self.scale, self.zero_point - self.centre)
+        return _grid(self.scale, self.zero_point - self.centre)
 
     @property
     def centre(self) -> int:
@@ -91,6 +112,12 @@ class Grid:
         return limited
 
 
+@lru_cache(maxsize=64)
+def _grid(scale: float, zero: int) -> Grid:
+    """Made and checked once, not for every query."""
+    return Grid(scale, zero)
+
+
 def posterior(ops: Ops[T], head: Head, value: T) -> T:
     """The posterior, float ``[batch, classes]``, from the network's last tensor."""
     return Query(ops, head, value).posterior
@@ -103,66 +130,69 @@ class Query(Generic[T]):
     """
 
     def __init__(self, ops: Ops[T], head: Head, value: T, grid: Grid | None = None) -> None:
-        if head.grid is not None and grid is not None and head.grid != grid:
+        own = head.grid
+        if own is not None and grid is not None and own != grid:
             raise BadModel("the defense was tuned for other logits than this network's", fix="Tune it again")
         self.ops = ops
         self.head = head
         self._value = value
-        self._grid = head.grid or grid
-        self._integer_logits = head.grid is not None
+        self._grid = own or grid
+        self._integer_logits = own is not None
 
-    @cached_property
+    @_once
     def logits(self) -> T:
         """Float logits; of a posterior their logarithms, which are logits up to a constant."""
         if self.head.kind == "posterior":
             return self.ops.log(self.ops.clip(self._float, _TINY, 1.0))
         return self._float
 
-    @cached_property
+    @_once
     def posterior(self) -> T:
         """The class probabilities."""
         return self._float if self.head.kind == "posterior" else self.ops.softmax(self._float)
 
-    @cached_property
+    @_once
     def top(self) -> T:
         """Index of the most likely class: of equal ones the first."""
         return self.ops.arg_max(self._value)
 
-    @cached_property
+    @_once
     def one_hot(self) -> T:
         """1 at the most likely class."""
         # Integers are compared as they are held: their scale and zero change nothing, and a cast costs less.
         return self.ops.one_hot_top(self.held if self._integer_logits else self._float)
 
-    @cached_property
+    @_once
     def held(self) -> T:
         """Integer logits as the head holds them, as float."""
         return self.ops.as_float(self._value)
 
-    @cached_property
+    @_once
     def steps(self) -> T:
         """The logits in steps of the grid, -128 ... 127, as float."""
         if self._integer_logits:
             return self.ops.dequantize(self._value, 1.0, _typed(self.head, self._centre))
-        return self.ops.dequantize(self._on_grid(self.logits), 1.0, np.int8(0))
+        return self.ops.dequantize(self._on_grid, 1.0, np.int8(0))
 
-    @cached_property
+    @_once
     def peak(self) -> T:
         """The largest logit as an index into a table of the steps, which :meth:`at_peak` arranges."""
         if self._integer_logits:
             return self.ops.as_index(self.ops.row_max(self._value))
-        return self.ops.as_index(self._on_grid(self.ops.row_max(self.logits)))
+        # The largest step is the largest logit's.
+        return self.ops.as_index(self.ops.row_max(self._on_grid))
 
     def at_peak(self, table: Array) -> T:
         """What a table of the 256 steps, from -128 on, holds for the largest logit."""
         # A negative index counts from the end: the table is turned instead of the index shifted.
-        return self.ops.take(np.roll(table, -_CENTRE + self._centre, axis=0), self.peak)
+        turned = table if self._centre == _CENTRE else np.concatenate([table[_CENTRE:], table[:_CENTRE]])
+        return self.ops.take(turned, self.peak)
 
     def peak_below(self, step: int) -> T:
         """Whether the largest logit lies below a step."""
         return self.ops.below(self.peak, step + self._centre)
 
-    @cached_property
+    @_once
     def _float(self) -> T:
         if self.head.scale is None or self.head.zero_point is None:
             return self._value
@@ -177,10 +207,12 @@ class Query(Generic[T]):
         """What the head holds in the middle of the grid."""
         return self.head.centre if self._integer_logits else 0
 
-    def _on_grid(self, logits: T) -> T:
+    @_once
+    def _on_grid(self) -> T:
+        """Float logits in steps of the grid, int8."""
         if self._grid is None:
             raise BadModel("the defense was never tuned", fix="Pass --validation")
-        return self.ops.quantize(logits, self._grid.scale, np.int8(self._grid.zero))
+        return self.ops.quantize(self.logits, self._grid.scale, np.int8(self._grid.zero))
 
 
 def _typed(head: Head, value: int) -> Integer:
