@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.quality.victim import CLASSES
-from edgeguard.attacks.trace import DEFAULT_DRAWS, DEFAULT_LEVELS, count_runner_ups, trace
+from edgeguard.attacks.chance import chance, total_matches, weights
+from edgeguard.attacks.trace import DEFAULT_DRAWS, DEFAULT_LEVELS, count_runner_ups
 from edgeguard.defenses.decoys import derangements
 from edgeguard.keys import MasterKey
 
@@ -25,10 +26,12 @@ Array = np.ndarray[Any, Any]
 _DRAWS = 2_000_000
 
 
-def p_of_trace(answers: Array, key: MasterKey) -> float:
-    """What ``edgeguard trace`` says."""
-    found = count_runner_ups([answers], "the clone")
-    return trace(found, key, levels=DEFAULT_LEVELS, draws=DEFAULT_DRAWS, seed=0).p
+def p_of_trace(answers: Array, keys: list[MasterKey], levels: int = DEFAULT_LEVELS) -> Array:
+    """What ``edgeguard trace`` says of each key."""
+    table = weights(count_runner_ups([answers], "the clone").counts)
+    distribution = chance(table, levels, draws=DEFAULT_DRAWS, seed=0)
+    decoys = [derangements(key, CLASSES, levels) for key in keys]
+    return np.array([distribution.p_value(total_matches(table, found)) for found in decoys])
 
 
 def p_of_ranks(ranks: Array, keys: list[MasterKey]) -> Array:

@@ -116,6 +116,13 @@ class Victim:
         inputs = IMAGENET(images)
         return self.logits_of(np.concatenate([stand_ins(inputs[i : i + 64]) for i in range(0, len(inputs), 64)]))
 
+    def averaged(self, images: Array) -> Array:
+        """Logits of other stand-ins, which the default was chosen over."""
+        inputs = IMAGENET(images)
+        once, twice = np.roll(inputs, 1, axis=0), np.roll(inputs, 2, axis=0)
+        negatives = 2 * inputs.mean(axis=0, keepdims=True) - inputs
+        return self.logits_of(np.concatenate([(inputs + once) / 2, (inputs + once + twice) / 3, negatives]))
+
     def tuned(
         self,
         name: str,
