@@ -1,0 +1,1 @@
+"""What defenses cost: networks, variants and the timing that ``defense_cost.py`` and ``host_cost.py`` share."""

@@ -1,0 +1,24 @@
+"""What a figure was measured on."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+from edgeguard.bench.cpu import parse_cpuinfo
+
+__all__ = ["machine"]
+
+
+def machine() -> str:
+    """Date, processor and versions, in one line."""
+    cpu = parse_cpuinfo(Path("/proc/cpuinfo").read_text())
+    name = " ".join((cpu.model or platform.machine()).split()[:2])
+    packages = ", ".join(f"{package} {version(package)}" for package in ("onnxruntime", "numpy"))
+    return (
+        f"{datetime.date.today()}, {name}, {os.cpu_count()} cores, {platform.system()}, "
+        f"Python {platform.python_version()}, {packages}"
+    )
