@@ -103,7 +103,9 @@ class NumpyOps:
 
     def row_max(self, value: Array) -> Array:
         """Largest entry of each row, ``[batch]``."""
-        largest: Array = value.max(axis=-1)
+        # Of many short rows numpy finds the largest of each column several times faster.
+        many = len(value) > 4 * value.shape[-1]
+        largest: Array = np.ascontiguousarray(value.T).max(axis=0) if many else value.max(axis=-1)
         return largest
 
     def one_hot_top(self, value: Array) -> Array:
