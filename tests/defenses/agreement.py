@@ -61,8 +61,10 @@ def tolerance(defense: Defense, head: Head, raw: Array) -> Array:
     if isinstance(response, Round):
         allowed[response.margin(exact) <= _CLEAR] = np.inf
     if isinstance(response, TopK):
-        distance = response.margin(exact)
-        allowed[(distance > 0) & (distance <= _CLEAR)] = np.inf
+        ordered = np.log(np.maximum(np.sort(exact, axis=-1), 1e-300))
+        # Entries are kept or not as they equal the k-th: those that do exactly do on every backend.
+        distance = np.abs(ordered - ordered[:, -response.k, None])
+        allowed[((distance > 0) & (distance <= _CLEAR)).any(axis=-1)] = np.inf
     if defense.gate is not None and defense.gate.score in FLOAT_SCORES:
         logits = np.log(np.maximum(exact, 1e-300))
         if head.scale is not None and head.zero_point is not None:
