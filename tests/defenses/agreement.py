@@ -12,10 +12,10 @@ from edgeguard.defenses.head import Head, posterior
 from edgeguard.defenses.margin import gate_margin
 from edgeguard.defenses.noise import Noise
 from edgeguard.defenses.numpy_ops import NumpyOps
+from edgeguard.defenses.response import is_table
 from edgeguard.defenses.rounding import Round
 from edgeguard.defenses.top_k import TopK
 from tests.defenses.backends import numpy_answer, onnx_answer
-from tests.defenses.fitted import is_table
 
 Array = np.ndarray[Any, Any]
 

@@ -12,7 +12,7 @@ from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.gate import Cells, Gate, Score
 from edgeguard.defenses.head import Grid, Head
 from edgeguard.defenses.registry import DEFENSES
-from edgeguard.defenses.response import Response, TableResponse
+from edgeguard.defenses.response import Response, is_table
 from edgeguard.keys import MasterKey
 
 GRID = Grid(0.25, -20)
@@ -68,12 +68,7 @@ def gate(score: Score, classes: int, levels: int, seed: int = 0, threshold: floa
 
 def levels_of(made: Response) -> int:
     """How many levels of confidence a response has; one if it has no table."""
-    return len(cast(TableResponse, made).table_levels()) if is_table(made) else 1
-
-
-def is_table(made: Response | type[Response]) -> bool:
-    """Whether a response answers with rows of a table."""
-    return hasattr(made, "table_rows")
+    return len(made.table_levels()) if is_table(made) else 1
 
 
 def defense(name: str, head: Head, score: Score | None = None, seed: int = 0) -> Defense:

@@ -16,10 +16,11 @@ from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.gate import SCORES, Score
 from edgeguard.defenses.head import Head
 from edgeguard.defenses.registry import DEFENSES
+from edgeguard.defenses.response import is_table
 from edgeguard.errors import GuardFailed
 from tests.defenses.agreement import check_alike, check_promises, examine, tolerance
 from tests.defenses.backends import numpy_answer, onnx_answer
-from tests.defenses.fitted import GRID, defense, is_table
+from tests.defenses.fitted import GRID, defense
 from tests.defenses.strategies import CLASSES, DTYPES, SEEDS, every_kind, float_logits, head_of, heads_and_logits, held
 
 Array = np.ndarray[Any, Any]

@@ -81,18 +81,25 @@ def test_every_peak_at_every_class(classes: int, gated: bool) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(classes=st.integers(2, 32), count=st.integers(1, 16), gated=st.booleans(), seed=SEEDS)
-def test_no_sum_of_a_product_can_be_inexact(classes: int, count: int, gated: bool, seed: int) -> None:
+@given(
+    classes=st.integers(2, 32),
+    count=st.integers(1, 16),
+    gated=st.booleans(),
+    dtype=st.sampled_from(["uint8", "int8"]),
+    seed=SEEDS,
+)
+def test_no_sum_of_a_product_can_be_inexact(classes: int, count: int, gated: bool, dtype: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     found = levels(count, rng)
     closed = max_logit_gate(classes, count, rng) if gated else None
-    columns = columns_for(head(classes), found, closed, rows(found, classes))
+    columns = columns_for(head(classes, dtype), found, closed, rows(found, classes))
     if columns is None:
         return
     assert columns.weights.dtype == columns.bias.dtype == columns.answers.dtype == np.float32
     weights, bias = (values.astype(object) for values in (columns.weights, columns.bias))
     assert all(value == int(value) for value in (*columns.weights.reshape(-1).tolist(), *columns.bias.tolist()))
-    assert max(128 * abs(weights).sum(axis=0) + abs(bias)) < 1 << 24
+    largest = 255 if dtype == "uint8" and columns.as_held else 128
+    assert max(largest * abs(weights).sum(axis=0) + abs(bias)) < 1 << 24
 
 
 def test_there_is_no_product_where_numbers_would_not_be_exact() -> None:
@@ -102,6 +109,15 @@ def test_there_is_no_product_where_numbers_would_not_be_exact() -> None:
     assert columns_for(head(4), few, closed, rows(few, 4)) is not None
     assert columns_for(head(4), many, closed, rows(many, 4)) is None
     check(steps_of(4, rng), many, closed)
+
+
+@pytest.mark.parametrize("count", [6, 7])
+def test_unsigned_integers_are_taken_as_held_only_where_that_is_exact(count: int) -> None:
+    """Their sums are twice as large as those of steps: six levels leave room for that, seven only for steps."""
+    closed, found = gate("max-logit", 4, 4, 0, -128.0), Levels(tuple(range(-128, -128 + count)), (1.0,) * count)
+    ways = [columns_for(head(4, dtype), found, closed, rows(found, 4)) for dtype in ("uint8", "int8")]
+    assert [None if way is None else way.as_held for way in ways] == [count == 6, True]
+    check(steps_of(4, np.random.default_rng(count)), found, closed, "uint8")
 
 
 def test_there_is_no_product_of_too_many_columns() -> None:

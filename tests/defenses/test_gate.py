@@ -15,10 +15,10 @@ from edgeguard.defenses.gate import SCORES, Cells, Gate, Score
 from edgeguard.defenses.head import Head, Query
 from edgeguard.defenses.numpy_ops import NumpyOps
 from edgeguard.defenses.registry import DEFENSES
-from edgeguard.defenses.response import TableResponse
+from edgeguard.defenses.response import TableResponse, is_table
 from edgeguard.errors import UsageError
 from tests.defenses.backends import numpy_answer, onnx_answer
-from tests.defenses.fitted import GRID, cells, defense, gate, is_table
+from tests.defenses.fitted import GRID, cells, defense, gate
 from tests.defenses.integers import cell_by_signs, steps_of
 from tests.defenses.strategies import DTYPES, SEEDS, every_kind, head_of, held
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,11 +17,11 @@ from edgeguard.defenses.head import Head, Query
 from edgeguard.defenses.margin import gate_margin, log_odds, probability_margin
 from edgeguard.defenses.numpy_ops import NumpyOps
 from edgeguard.defenses.registry import DEFENSES
-from edgeguard.defenses.response import TableResponse
+from edgeguard.defenses.response import is_table
 from edgeguard.defenses.rounding import Round
 from edgeguard.defenses.top_k import TopK
 from edgeguard.export.golden import decision_margin
-from tests.defenses.fitted import GRID, defense, is_table
+from tests.defenses.fitted import GRID, defense
 from tests.defenses.strategies import CLASSES, SEEDS, logits_of
 
 Array = np.ndarray[Any, Any]
@@ -39,7 +39,7 @@ def decisions(defense: Defense, logits: Array) -> list[Array]:
         closed = gate.closes(query)
         found += [closed, np.where(closed, gate.drawn(query, gate.table), -1)]
     if is_table(response):
-        found.append(row_of(query, cast(TableResponse, response).table_levels(), gate))
+        found.append(row_of(query, response.table_levels(), gate))
     if isinstance(response, Dcp):
         found.append(query.posterior.max(axis=-1) > response.beta)
     if isinstance(response, Round):
