@@ -161,6 +161,13 @@ class OnnxOps:
         # A row of ones and zeros times a table is exact, and cheaper than an index on the way to a row.
         return self._node("Gemm", self.one_hot_top(value), self._constant(table))
 
+    def at_step(self, table: Array, value: str, scale: float, zero_point: np.int8) -> str:
+        """What a table of the 256 steps, from -128 on, holds where :meth:`quantize` puts a float ``[batch]``."""
+        # A negative index counts from the end: the table is turned instead of the index shifted.
+        return self.take(
+            np.roll(table, len(table) // 2, axis=0), self.as_index(self.quantize(value, scale, zero_point))
+        )
+
     def below(self, value: str, bound: str | float) -> str:
         """``value < bound``."""
         bound = self._constant(np.int64(bound)) if isinstance(bound, int) else bound

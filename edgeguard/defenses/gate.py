@@ -119,7 +119,7 @@ class Gate:
         if self.score == "max-logit":
             return query.peak_below(self.step)
         if self.score == "per-class-max-logit":
-            return ops.below(query.peak, ops.take(query.as_peaks(self._by_class), query.top))
+            return query.peak_below_own(self.thresholds)
         likeliest = ops.row_max(query.posterior)
         if self.score == "max-probability":
             return ops.below(likeliest, self.threshold)
@@ -136,10 +136,6 @@ class Gate:
     def _starts(self) -> Array:
         """Where the cells of each most likely class begin in the table."""
         return np.arange(len(self.draws)) * len(self.cells)
-
-    @cached_property
-    def _by_class(self) -> Array:
-        return np.array(self.thresholds)
 
     @cached_property
     def table(self) -> Array:

@@ -111,11 +111,30 @@ class Grid:
         limited: Array = np.clip(steps, -_CENTRE, _CENTRE - 1).astype(np.int64)
         return limited
 
+    def edge(self, step: int) -> float:
+        """The least float32 logit at ``step`` or above; minus infinity for the first step, infinity beyond the last."""
+        return _edge(self, step)
+
 
 @lru_cache(maxsize=64)
 def _grid(scale: float, zero: int) -> Grid:
     """Made and checked once, not for every query."""
     return Grid(scale, zero)
+
+
+@lru_cache(maxsize=4096)
+def _edge(grid: Grid, step: int) -> float:
+    if step <= -_CENTRE:
+        return -np.inf
+    if step >= _CENTRE:
+        return np.inf
+    # The quotient rounds, so the edge in real numbers may be a float or two away.
+    edge = np.float32((step - 0.5 - grid.zero) * grid.scale)
+    while grid.steps(edge[None])[0] >= step:
+        edge = np.nextafter(edge, np.float32(-np.inf))
+    while grid.steps(edge[None])[0] < step:
+        edge = np.nextafter(edge, np.float32(np.inf))
+    return float(edge)
 
 
 def posterior(ops: Ops[T], head: Head, value: T) -> T:
@@ -172,25 +191,35 @@ class Query(Generic[T]):
         """The logits in steps of the grid, -128 ... 127, as float."""
         if self._integer_logits:
             return self.ops.dequantize(self._value, 1.0, _typed(self.head, self._centre))
-        return self.ops.dequantize(self._on_grid, 1.0, np.int8(0))
+        grid = self._needed_grid
+        return self.ops.dequantize(self.ops.quantize(self.logits, grid.scale, np.int8(grid.zero)), 1.0, np.int8(0))
 
     @_once
-    def peak(self) -> T:
-        """The largest logit as an index into a table of the steps, which :meth:`at_peak` arranges."""
-        if self._integer_logits:
-            return self.ops.as_index(self.ops.row_max(self._value))
-        # The largest step is the largest logit's.
-        return self.ops.as_index(self.ops.row_max(self._on_grid))
+    def height(self) -> T:
+        """The largest logit as float, ``[batch]``."""
+        return self.ops.row_max(self.logits)
 
     def at_peak(self, table: Array) -> T:
         """What a table of the 256 steps, from -128 on, holds for the largest logit."""
+        if not self._integer_logits:
+            grid = self._needed_grid
+            return self.ops.at_step(table, self.height, grid.scale, np.int8(grid.zero))
         # A negative index counts from the end: the table is turned instead of the index shifted.
-        turned = table if self._centre == _CENTRE else np.concatenate([table[_CENTRE:], table[:_CENTRE]])
-        return self.ops.take(turned, self.peak)
+        return self.ops.take(table if self._centre == _CENTRE else np.roll(table, _CENTRE), self._peak)
 
     def peak_below(self, step: int) -> T:
         """Whether the largest logit lies below a step."""
-        return self.ops.below(self.peak, step + self._centre)
+        if self._integer_logits:
+            return self.ops.below(self._peak, step + self._centre)
+        return self.ops.below(self.height, self._needed_grid.edge(step))
+
+    def peak_below_own(self, steps: tuple[int, ...]) -> T:
+        """Whether the largest logit lies below the step of its class."""
+        if self._integer_logits:
+            own = self.ops.take(np.array(steps, np.int64) + self._centre, self.top)
+            return self.ops.below(self._peak, own)
+        edges = np.array([self._needed_grid.edge(step) for step in steps], np.float32)
+        return self.ops.below(self.height, self.ops.take(edges, self.top))
 
     @_once
     def _float(self) -> T:
@@ -198,21 +227,21 @@ class Query(Generic[T]):
             return self._value
         return self.ops.dequantize(self._value, self.head.scale, _typed(self.head, self.head.zero_point))
 
-    def as_peaks(self, steps: Array) -> Array:
-        """Steps of the grid as :attr:`peak` counts them."""
-        return steps + self._centre
+    @_once
+    def _peak(self) -> T:
+        """The largest of integer logits as an index."""
+        return self.ops.as_index(self.ops.row_max(self._value))
 
     @property
     def _centre(self) -> int:
         """What the head holds in the middle of the grid."""
         return self.head.centre if self._integer_logits else 0
 
-    @_once
-    def _on_grid(self) -> T:
-        """Float logits in steps of the grid, int8."""
+    @property
+    def _needed_grid(self) -> Grid:
         if self._grid is None:
             raise BadModel("the defense was never tuned", fix="Pass --validation")
-        return self.ops.quantize(self.logits, self._grid.scale, np.int8(self._grid.zero))
+        return self._grid
 
 
 def _typed(head: Head, value: int) -> Integer:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from edgeguard.defenses.head import Grid
 from edgeguard.defenses.ops import Integer
 
 __all__ = ["NumpyOps"]
@@ -18,6 +19,7 @@ class NumpyOps:
 
     def __init__(self, dtype: type[np.floating[Any]] = np.float32) -> None:
         self._dtype = dtype
+        self._changes: dict[tuple[int, float, int], tuple[Array, Array, Array]] = {}
 
     def dequantize(self, value: Array, scale: float, zero_point: Integer) -> Array:
         """``(value - zero_point) * scale`` as float."""
@@ -148,6 +150,21 @@ class NumpyOps:
     def take_at_top(self, table: Array, value: Array) -> Array:
         """The row of a table where a row of ``value`` has the first of its largest entries."""
         return self.take(table, value.argmax(axis=-1))
+
+    def at_step(self, table: Array, value: Array, scale: float, zero_point: np.int8) -> Array:
+        """What a table of the 256 steps, from -128 on, holds where :meth:`quantize` puts a float ``[batch]``.
+
+        By the logits at which the table changes, which are few: a search among them costs less than rounding.
+        """
+        key = (id(table), scale, int(zero_point))
+        if key not in self._changes:
+            grid = Grid(scale, int(zero_point))
+            changes = np.flatnonzero(np.diff(table)) + 1
+            edges = np.array([grid.edge(int(index) - len(table) // 2) for index in changes], np.float32)
+            # The table is kept, or another one could get its id.
+            self._changes[key] = (edges, table[np.concatenate([[0], changes])], table)
+        edges, values, _ = self._changes[key]
+        return values.take(edges.searchsorted(value.astype(np.float32, copy=False), side="right"))
 
     def below(self, value: Array, bound: Array | float) -> Array:
         """``value < bound``."""

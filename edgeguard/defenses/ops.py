@@ -104,6 +104,9 @@ class Ops(Protocol[T]):
     def take_at_top(self, table: Array, value: T) -> T:
         """The row of a table, ``[n, columns]``, that stands where a row of ``[batch, n]`` has its largest entry."""
 
+    def at_step(self, table: Array, value: T, scale: float, zero_point: np.int8) -> T:
+        """What a table of the 256 steps, from -128 on, holds where :meth:`quantize` puts a float ``[batch]``."""
+
     def below(self, value: T, bound: T | float) -> T:
         """``value < bound`` of two ``[batch]`` of one type; a constant bound is an int for an index."""
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgeguard.defenses.head import Grid, Head, Query, posterior
 from edgeguard.defenses.numpy_ops import NumpyOps
@@ -80,9 +82,10 @@ def test_every_head_is_asked_in_the_same_steps(dtype: str) -> None:
     assert (query.top == raw.argmax(axis=1)).all()
     assert (query.one_hot == np.eye(10)[query.top]).all()
     assert (query.at_peak(np.arange(-128, 128)) == peaks).all()
-    assert (query.peak == query.as_peaks(peaks)).all()
     for step in (-128, -127, 0, 127, 128):
         assert (query.peak_below(step) == (peaks < step)).all()
+    own = np.random.default_rng(1).integers(-128, 128, 10)
+    assert (query.peak_below_own(tuple(own.tolist())) == (peaks < own[query.top])).all()
     np.testing.assert_allclose(query.posterior, posterior(NumpyOps(), head, raw))
 
 
@@ -97,9 +100,9 @@ def test_the_logarithm_of_a_posterior_is_logits_up_to_a_constant() -> None:
 
 def test_a_defense_that_was_never_tuned_has_no_steps() -> None:
     query = Query(NumpyOps(), Head("logits", 2), np.zeros((1, 2), np.float32))
-    for ask in ("steps", "peak"):
+    for ask in (lambda: query.steps, lambda: query.peak_below(0), lambda: query.at_peak(np.arange(256))):
         with pytest.raises(BadModel, match=r"never tuned.*--validation"):
-            getattr(query, ask)
+            ask()
 
 
 def test_the_grid_of_a_defense_must_be_that_of_its_network() -> None:
@@ -107,3 +110,12 @@ def test_the_grid_of_a_defense_must_be_that_of_its_network() -> None:
     Query(NumpyOps(), head, raw, GRID)
     with pytest.raises(BadModel, match=r"tuned for other logits.*Tune it again"):
         Query(NumpyOps(), head, raw, Grid(0.5, -20))
+
+
+@given(scale=st.floats(1e-4, 10), zero=st.integers(-128, 127), step=st.integers(-127, 127))
+def test_an_edge_is_the_least_float_of_its_step(scale: float, zero: int, step: int) -> None:
+    grid = Grid(scale, zero)
+    edge = np.float32(grid.edge(step))
+    assert grid.steps(edge[None])[0] >= step
+    assert grid.steps(np.nextafter(edge, np.float32(-np.inf))[None])[0] < step
+    assert (grid.edge(-128), grid.edge(128)) == (-np.inf, np.inf)
