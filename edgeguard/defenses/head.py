@@ -129,12 +129,12 @@ def _edge(grid: Grid, step: int) -> float:
     if step >= _CENTRE:
         return np.inf
     # The quotient rounds, so the edge in real numbers may be a float or two away.
-    edge = np.float32((step - 0.5 - grid.zero) * grid.scale)
-    while grid.steps(edge[None])[0] >= step:
+    edge = np.array([(step - 0.5 - grid.zero) * grid.scale], np.float32)
+    while grid.steps(edge)[0] >= step:
         edge = np.nextafter(edge, np.float32(-np.inf))
-    while grid.steps(edge[None])[0] < step:
+    while grid.steps(edge)[0] < step:
         edge = np.nextafter(edge, np.float32(np.inf))
-    return float(edge)
+    return float(edge[0])
 
 
 def posterior(ops: Ops[T], head: Head, value: T) -> T:
