@@ -14,7 +14,7 @@ from edgeguard.contract import check_contract
 from edgeguard.defenses.dcp import Dcp
 from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.gate import SCORES, Score
-from edgeguard.defenses.head import Head
+from edgeguard.defenses.head import Grid, Head
 from edgeguard.defenses.registry import DEFENSES
 from edgeguard.defenses.response import is_table
 from edgeguard.errors import GuardFailed
@@ -110,6 +110,19 @@ def test_most_answers_are_compared(name: str, score: Score | None) -> None:
         head = head_of(dtype, 10)
         allowed = tolerance(defense(name, head, score), head, held(every_kind(10, seed=7), head))
         assert np.isfinite(allowed).mean() > 0.8
+
+
+@pytest.mark.parametrize("scale", [0.25, 0.0725, 0.1, 1 / 3])
+@pytest.mark.parametrize("name", ["codebook", "noise"])
+def test_logits_halfway_between_two_steps_go_the_same_way(name: str, scale: float) -> None:
+    """A level hangs on the step of the largest logit, noise on that of every one."""
+    head = Head("logits", 10)
+    grid = Grid(float(np.float32(scale)), -20)
+    fitted = replace(defense(name, head), grid=grid)
+    places = np.random.default_rng(0).integers(-128, 128, (2000, 10)) + 0.5
+    raw = ((places - grid.zero) * grid.scale).astype(np.float32)
+    for side in (raw, np.nextafter(raw, np.float32(np.inf)), np.nextafter(raw, np.float32(-np.inf))):
+        check_alike(numpy_answer(head, fitted)(side), onnx_answer(head, fitted)(side), tolerance(fitted, head, side))
 
 
 @settings(max_examples=80, deadline=None)

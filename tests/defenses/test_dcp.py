@@ -94,6 +94,16 @@ def test_hand_computed() -> None:
     assert np.abs(respond(Dcp(), p) - expected).max() < 1e-12
 
 
+@pytest.mark.parametrize(("beta", "nu"), [(1.0, 1000.0), (1.001, 1000.0), (1.03, 1000.0), (1.05, 1000.0), (1.5, 5.0)])
+def test_the_gate_of_sure_answers_opens_gradually(beta: float, nu: float) -> None:
+    """From beta = 1 on the gate is left out once it is 1 in any float type, and not before."""
+    p = np.array([[1 - 2e-9, 1e-9, 1e-9], [0.9, 0.06, 0.04]])
+    a = 1 / (1 + np.exp(nu * (p.max(axis=1, keepdims=True) - beta)))
+    odds = np.minimum(p / (1 - p), 1)
+    raised = p - a * beta * (1 / (1 + odds**-0.2) - 0.5)
+    assert np.abs(respond(Dcp(beta, nu=nu), p) - raised / raised.sum(axis=1, keepdims=True)).max() < 1e-9
+
+
 def test_hand_computed_at_both_ends_of_the_clip() -> None:
     """Odds below 1e-12 count as 1e-12, even ones above it as themselves; from 1 on as 1."""
     p = np.array([[0.5 - 1e-9, 0.5, 1e-9, 1e-15]])
