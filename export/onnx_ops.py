@@ -97,10 +97,10 @@ class OnnxOps:
             return self._node("Tanh", self.mul(value, scale))
         return self._node("Tanh", self._node("Gemm", value, self._constant(self._unit * np.float32(scale))))
 
-    def sigmoid(self, value: str, slope: float, shift: float) -> str:
-        """``1 / (1 + exp(-(slope * value + shift)))`` of a ``[batch, 1]``."""
-        scaled = self.affine(value, np.array([[slope]], np.float32), np.array([shift], np.float32))
-        return self._node("Sigmoid", scaled)
+    def sigmoid_of_sum(self, value: str, width: int, slope: float, shift: float) -> str:
+        """``1 / (1 + exp(-(slope * sum + shift)))`` with the sum of each row, ``[batch, 1]``."""
+        weights, bias = np.full((width, 1), slope, np.float32), np.array([shift], np.float32)
+        return self._node("Sigmoid", self.affine(value, weights, bias))
 
     def affine(self, value: str, weights: Array, bias: Array) -> str:
         """``value @ weights + bias``."""

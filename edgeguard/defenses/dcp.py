@@ -21,7 +21,7 @@ import numpy as np
 
 from edgeguard.defenses.head import Query
 from edgeguard.defenses.margin import probability_margin
-from edgeguard.defenses.reverse_sigmoid import reverse
+from edgeguard.defenses.reverse_sigmoid import clipped, reverse
 from edgeguard.errors import UsageError
 
 __all__ = ["Dcp"]
@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 # Where even max p = 1 leaves the gate's exponent below minus this, the gate is 1 in any float type.
 _ALWAYS_OPEN = 40.0
+# The gate is steep: a sum of more entries than this loses digits that it would see.
+_FEW = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Dcp:
     keeps_argmax: ClassVar[bool] = False
     tuned: ClassVar[tuple[str, float, float] | None] = ("beta", 0.05, 2.0)
     keyed: ClassVar[bool] = False
-    operators: ClassVar[int] = 13
+    operators: ClassVar[int] = 12
     summary: ClassVar[str] = "gated reverse sigmoid of the seed paper (arXiv 2309.01838)"
     attack: ClassVar[str] = "a learned inverse undoes most of it, from a few thousand known pairs"
 
@@ -75,11 +77,22 @@ class Dcp:
         The clipped odds never exceed 1, so -a r is never negative and the rows can be normalised as they stand.
         """
         ops, posterior = query.ops, query.posterior
-        raised = reverse(ops, posterior, self.gamma)
+        low = clipped(ops, posterior)
+        raised = reverse(ops, low, self.gamma)
         if self.nu * (self.beta - 1) < _ALWAYS_OPEN:
-            gate = ops.sigmoid(ops.reduce_max(posterior), -self.nu, self.nu * self.beta)
-            raised = ops.mul(gate, raised)
+            raised = ops.mul(self._gate(query, low), raised)
         return ops.normalize(ops.add_scaled(posterior, raised, self.beta / 2))
+
+    def _gate(self, query: Query[T], low: T) -> T:
+        """The gate a, ``[batch, 1]``.
+
+        With q the posterior cut at 1/2, max p = 3/2 - sum q wherever max p >= 1/2; below, 3/2 - sum q is 1/2, which
+        opens the gate all the same if beta lies well above. A sum of few entries costs a node less than a maximum.
+        """
+        ops, classes = query.ops, query.head.classes
+        if classes <= _FEW and self.nu * (self.beta - 0.5) >= _ALWAYS_OPEN:
+            return ops.sigmoid_of_sum(low, classes, self.nu, self.nu * (self.beta - 1.5))
+        return ops.sigmoid_of_sum(ops.reduce_max(query.posterior), 1, -self.nu, self.nu * self.beta)
 
     def margin(self, posterior: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Distance to the gate, whose only decision is whether max p lies above beta; from 1 on it never closes."""

@@ -87,9 +87,10 @@ class NumpyOps:
         """``tanh(scale * value)``."""
         return np.tanh(self.mul(value, scale))
 
-    def sigmoid(self, value: Array, slope: float, shift: float) -> Array:
-        """``1 / (1 + exp(-(slope * value + shift)))``, by way of tanh, which cannot overflow."""
-        return self.mul(self.add(np.tanh(self.add(self.mul(value, slope / 2), shift / 2)), 1.0), 0.5)
+    def sigmoid_of_sum(self, value: Array, width: int, slope: float, shift: float) -> Array:  # noqa: ARG002
+        """``1 / (1 + exp(-(slope * sum + shift)))`` of each row, by way of tanh, which cannot overflow."""
+        total = value.sum(axis=-1, keepdims=True)
+        return self.mul(self.add(np.tanh(self.add(self.mul(total, slope / 2), shift / 2)), 1.0), 0.5)
 
     def affine(self, value: Array, weights: Array, bias: Array) -> Array:
         """``value @ weights + bias``."""

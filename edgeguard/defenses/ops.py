@@ -65,8 +65,8 @@ class Ops(Protocol[T]):
     def tanh(self, value: T, scale: float) -> T:
         """``tanh(scale * value)`` of a finite value."""
 
-    def sigmoid(self, value: T, slope: float, shift: float) -> T:
-        """``1 / (1 + exp(-(slope * value + shift)))`` of a ``[batch, 1]``, without overflow."""
+    def sigmoid_of_sum(self, value: T, width: int, slope: float, shift: float) -> T:
+        """``1 / (1 + exp(-(slope * sum + shift)))`` of the sums of rows of ``width``, ``[batch, 1]``; cannot overflow."""
 
     def affine(self, value: T, weights: Array, bias: Array) -> T:
         """``value @ weights + bias`` for float32 weights ``[classes, m]`` and bias ``[m]``."""

@@ -21,19 +21,22 @@ from edgeguard.defenses.head import Query
 from edgeguard.defenses.ops import Ops
 from edgeguard.errors import UsageError
 
-__all__ = ["ReverseSigmoid", "reverse"]
+__all__ = ["ReverseSigmoid", "clipped", "reverse"]
 
 T = TypeVar("T")
 
 
-def reverse(ops: Ops[T], posterior: T, gamma: float) -> T:
+def clipped(ops: Ops[T], posterior: T) -> T:
+    """The posterior where its odds are clipped: odds of 1 are p = 1/2. The lower ends differ by a part in 10^12."""
+    return ops.clip(posterior, 1e-12, 0.5)
+
+
+def reverse(ops: Ops[T], clipped: T, gamma: float) -> T:
     """``-2 * (sigmoid(gamma * log(odds)) - 1/2)`` with clipped odds, in [0, 1].
 
-    As tanh(gamma/2 * log(1 / odds)), and clipped where odds of 1 are p = 1/2, before anything can be infinite: the form
-    with the fewest graph nodes. The ends of the two clips differ by a part in 10^12.
+    As tanh(gamma/2 * log(1 / odds)), clipped before anything can be infinite: the form with the fewest graph nodes.
     """
-    against = ops.odds_against(ops.clip(posterior, 1e-12, 0.5))
-    return ops.tanh(ops.log(against), gamma / 2)
+    return ops.tanh(ops.log(ops.odds_against(clipped)), gamma / 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,9 @@ class ReverseSigmoid:
     def respond(self, query: Query[T]) -> T:
         """The answer, ``[batch, classes]``."""
         ops, posterior = query.ops, query.posterior
-        return ops.normalize(ops.add_scaled(posterior, reverse(ops, posterior, self.gamma), self.beta / 2))
+        return ops.normalize(
+            ops.add_scaled(posterior, reverse(ops, clipped(ops, posterior), self.gamma), self.beta / 2)
+        )
 
     def margin(self, posterior: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Infinite: there is nothing to decide."""

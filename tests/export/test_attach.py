@@ -20,9 +20,9 @@ from tests.artifacts import random_network
 from tests.export.graphs import Array, build, count, measured_ranges, node, random_inputs, run
 
 HEAD = Head("logits", 10)
-# Softmax; in the order of reverse_sigmoid.py: clip, reciprocal, minus 1, log, scale, tanh; in that of dcp.py: max,
-# scale, sigmoid; times r; add; normalize.
-DCP_NODES = 1 + 6 + 3 + 1 + 1 + 1
+# Softmax; in the order of reverse_sigmoid.py: clip, reciprocal, minus 1, log, scale, tanh; in that of dcp.py: scaled
+# sum, sigmoid; times r; add; normalize.
+DCP_NODES = 1 + 6 + 2 + 1 + 1 + 1
 
 
 def network() -> ModelProto:
