@@ -51,12 +51,15 @@ answers are."""
 
 _INVERSE = """\
 A network of two hidden layers, shown 20,000 pairs of answers and true posteriors of a thief's queries, asked for the
-posteriors behind 10,000 others (D-DAE; L1 loss). *Row medians*: the best estimate that a table's answers allow.
+posteriors behind 10,000 others, by cross entropy as in D-DAE; and *by L1*, the measure itself, which is the harder
+attacker. *Row medians*: the best estimate that a table's answers allow.
 
-DCP is undone: the inverse comes closer to the truth than the bare labels are. From a `decoy`'s answers it gets to where
-their bare labels are, and no further: it puts what posteriors usually look like in place of the decoys' mass. So "no
-closer to the truth than the answers are" does not hold, for `codebook` no more than for `decoy`, at any strength or
-ceiling. What holds: on gated queries it comes no closer, and not one class is regained."""
+DCP is undone: the inverse comes closer to the truth than the bare labels are. Of a `decoy` with a gate, "no closer to
+the truth than the answers are" holds where the rows show the network's own confidence (tuned without labels) and the
+inverse is trained as usual. It does not where the rows are calibrated to accuracy: the network is surer of itself, and
+the inverse learns that; nor, for any row, by L1: that gets to where the bare labels of the answers are, and no further,
+with what posteriors usually look like in place of the decoys' mass, for `codebook` no less than for `decoy`, at any
+strength or ceiling. What always holds: on gated queries no inverse regains a class."""
 
 _CLONES = f"""\
 Quarter-width ResNet-20s (4, 8, 16 channels), 10,000 queries, soft answers, {EPOCHS} epochs, one core. *p: trace*: of

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -53,8 +53,13 @@ def recovery(estimates: Array, truth: Array, gated: Array) -> Recovery:
     )
 
 
-def learned_inverse(answers: Array, truth: Array, *, seed: int = 0) -> Callable[[Array], Array]:
-    """A network of two hidden layers from answers to posteriors, trained to come close in L1.
+def learned_inverse(
+    answers: Array, truth: Array, *, loss: Literal["cross-entropy", "l1"] = "l1", seed: int = 0
+) -> Callable[[Array], Array]:
+    """A network of two hidden layers from answers to posteriors.
+
+    Trained by cross entropy, as autoencoders for this are, it learns the mean posterior behind an answer; trained to
+    come close in L1, by which it is judged, the median, which is the harder attacker.
 
     It sees the answers and their logarithms, standardized: what a defense did to small entries is easier to see there.
     """
@@ -73,7 +78,7 @@ def learned_inverse(answers: Array, truth: Array, *, seed: int = 0) -> Callable[
     for _ in range(_EPOCHS):
         for chosen in torch.randperm(len(inputs)).split(_BATCH):
             optimizer.zero_grad()
-            (network(inputs[chosen]).softmax(dim=1) - targets[chosen]).abs().sum(dim=1).mean().backward()
+            _loss(network(inputs[chosen]), targets[chosen], loss).backward()
             optimizer.step()
             schedule.step()
 
@@ -82,6 +87,12 @@ def learned_inverse(answers: Array, truth: Array, *, seed: int = 0) -> Callable[
         return np.asarray(network((_features(given) - mean) / spread).softmax(dim=1).numpy())
 
     return invert
+
+
+def _loss(logits: Tensor, targets: Tensor, loss: Literal["cross-entropy", "l1"]) -> Tensor:
+    if loss == "cross-entropy":
+        return nn.functional.cross_entropy(logits, targets)
+    return (logits.softmax(dim=1) - targets).abs().sum(dim=1).mean()
 
 
 def row_medians(answers: Array, truth: Array) -> Callable[[Array], Array]:

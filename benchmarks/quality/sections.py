@@ -73,6 +73,11 @@ class Said:
         return self.victim.tuned(name, self.test[:TUNED_ON], self.labels[:TUNED_ON], **choices)
 
 
+    def tuned_without_labels(self, name: str, **choices: Any) -> Defense:
+        """Likewise, but the rows' confidences are the network's own."""
+        return self.victim.tuned(name, self.test[:TUNED_ON], None, **choices)
+
+
 def budget_section(said: Said) -> list[str]:
     """What budgets cost and buy."""
     rows = []
@@ -167,6 +172,7 @@ def inverse_section(said: Said) -> list[str]:
         "codebook": said.tuned("codebook"),
         "decoy": said.tuned("decoy", key=key_of(0)),
         "decoy, gate at 1 pp": said.tuned("decoy", **gate),
+        "decoy, tuned without labels, gate at 1 pp": said.tuned_without_labels("decoy", **gate),
         "decoy, strength 0.5, gate at 1 pp": said.tuned("decoy", parameters={"strength": "0.5"}, **gate),
         "decoy, ceiling 0.9, gate at 1 pp": said.tuned("decoy", parameters={"ceiling": "0.9"}, **gate),
     }
@@ -178,6 +184,7 @@ def inverse_section(said: Said) -> list[str]:
         estimates = {
             "own": answers[FRESH],
             "labels": np.eye(answers.shape[1])[answers[FRESH].argmax(axis=1)],
+            "usual": inverse.learned_inverse(answers[known], truth[known], loss="cross-entropy")(answers[FRESH]),
             "learned": inverse.learned_inverse(answers[known], truth[known])(answers[FRESH]),
         }
         if hasattr(defense.response, "table_rows"):
@@ -188,16 +195,16 @@ def inverse_section(said: Said) -> list[str]:
                 name,
                 *(
                     f"{found[kind].distance:.2f}" if kind in found else ""
-                    for kind in ("own", "labels", "learned", "medians")
+                    for kind in ("own", "labels", "usual", "learned", "medians")
                 ),
                 *(f"{found[kind].gated_distance:.2f}" if gated.any() else "" for kind in ("own", "learned")),
                 *(f"{found[kind].top:.1%}" for kind in ("own", "learned")),
                 f"{found['learned'].gated_top:.1%}" if gated.any() else "",
             ]
         )
-    heads = ["defense", "L1 of answers", "of their labels", "of the learned inverse", "of row medians"]
+    heads = ["defense", "L1 of answers", "of their labels", "of the inverse", "of it by L1", "of row medians"]
     return _table(
-        [*heads, "gated: answers", "gated: inverse", "class right: answers", "inverse", "inverse, gated"], rows
+        [*heads, "gated: answers", "gated: by L1", "class right: answers", "by L1", "by L1, gated"], rows
     )
 
 

@@ -127,7 +127,7 @@ class Victim:
         self,
         name: str,
         logits: Array,
-        labels: Array,
+        labels: Array | None,
         *,
         budget: float | None = None,
         score: Score | None = None,

@@ -66,7 +66,7 @@ class Ops(Protocol[T]):
         """``tanh(scale * value)`` of a finite value."""
 
     def sigmoid_of_sum(self, value: T, width: int, slope: float, shift: float) -> T:
-        """``1 / (1 + exp(-(slope * sum + shift)))`` of the sums of rows of ``width``, ``[batch, 1]``; cannot overflow."""
+        """``1 / (1 + exp(-(slope * sum + shift)))`` of the sums of rows of ``width``, ``[batch, 1]``; no overflow."""
 
     def affine(self, value: T, weights: Array, bias: Array) -> T:
         """``value @ weights + bias`` for float32 weights ``[classes, m]`` and bias ``[m]``."""
