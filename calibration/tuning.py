@@ -106,7 +106,7 @@ class Evidence:
     labels: Array | None
     float_top: Array | None
     reference: Array | None = None
-    reference_kind: Literal["queries", "mixes"] = "mixes"
+    reference_kind: Literal["queries", "stand-ins"] = "stand-ins"
 
     @property
     def counted(self) -> Literal["labels", "agreement", "every"]:

@@ -57,7 +57,7 @@ def gather(
         np.concatenate(labels) if labels else None,
         np.concatenate(tops) if tops else None,
         np.concatenate([logits(inputs) for inputs in _reference(data, queries)]) if reference else None,
-        "mixes" if queries is None else "queries",
+        "stand-ins" if queries is None else "queries",
     )
 
 

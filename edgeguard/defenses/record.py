@@ -27,7 +27,7 @@ class Tuning:
         in percentage points.
     :param tuned: what the budget decided: ``gate``, a parameter of the response, or ``nothing``.
     :param reference: where the distribution that gated answers imitate comes from: ``queries`` such as a thief may ask,
-        given by the owner, or ``mixes`` of validation images; ``None`` without a gate.
+        given by the owner, or ``stand-ins`` made from validation images; ``None`` without a gate.
     :param reference_gated: share of the reference that is gated.
     :param wrong_class_bits: entropy of the wrong class given the most likely one, over the gated reference.
     """
@@ -38,7 +38,7 @@ class Tuning:
     lost: int = 0
     bound: float = 0.0
     tuned: str = "nothing"
-    reference: Literal["queries", "mixes"] | None = None
+    reference: Literal["queries", "stand-ins"] | None = None
     reference_images: int = 0
     reference_gated: float | None = None
     wrong_class_bits: float | None = None

@@ -86,7 +86,7 @@ tunings = st.builds(
     counts,
     shares,
     texts,
-    st.sampled_from([None, "queries", "mixes"]),
+    st.sampled_from([None, "queries", "stand-ins"]),
     counts,
     maybe,
     maybe,

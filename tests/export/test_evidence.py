@@ -64,7 +64,7 @@ def test_without_queries_the_reference_is_made_of_the_images() -> None:
     data = inputs(70, 3, 8, 8)
     found = gather(pooled, None, array_set(data, synthetic=False), None, CLASSES, Heard(), reference=True)
     assert found.reference is not None
-    assert found.reference_kind == "mixes"
+    assert found.reference_kind == "stand-ins"
     assert found.reference.shape == (140, CLASSES)
 
 
