@@ -1,11 +1,8 @@
 """Tracing clones: the key of the answers that a clone was trained on, found in what it answers.
 
-Two statistics, both with the exact p-value of a permutation test over keys, which is valid for any table that depends
-on no key. The first is that of ``edgeguard trace``. The second looks at the lowest level of confidence alone, where
-nearly all queries of a thief are answered and a decoy has most mass, and takes the mean rank of each class instead of
-counting runners-up: a decoy that stays third behind a natural runner-up counts as well. What networks confuse by nature
-drowns the decoys otherwise. Two ways to take it off: it is nearly symmetric, and decoys are not, so half of the
-mirrored ranks; or, better, the ranks of the undefended victim, if it is at hand.
+All p-values are those of ``edgeguard trace``, exact over keys and valid for any table that depends on no key; what
+differs is the table. Its own: mean ranks less half of the mirrored ones. Beside it, what is worse, counted runners-up
+in logarithms and mean ranks as they are; and what is better, but takes the undefended victim: mean ranks less its own.
 """
 
 from __future__ import annotations
@@ -15,48 +12,44 @@ from typing import Any
 import numpy as np
 
 from benchmarks.quality.victim import CLASSES
-from edgeguard.attacks.chance import chance, total_matches, weights
-from edgeguard.attacks.trace import DEFAULT_DRAWS, DEFAULT_LEVELS, count_runner_ups
+from edgeguard.attacks.chance import chance, total_score
+from edgeguard.attacks.ranks import Ranks, excess, table_of
+from edgeguard.attacks.trace import DEFAULT_DRAWS, DEFAULT_LEVELS, rank_all
 from edgeguard.defenses.decoys import derangements
 from edgeguard.keys import MasterKey
 
-__all__ = ["less_mirrored", "mean_ranks", "p_of_ranks", "p_of_trace"]
+__all__ = ["mean_ranks", "p_of", "runner_ups", "trace_ranks"]
 
 Array = np.ndarray[Any, Any]
 
-_HUNDREDTHS = 100
 
-
-def p_of_trace(answers: Array, keys: list[MasterKey], levels: int = DEFAULT_LEVELS) -> Array:
-    """What ``edgeguard trace`` says of each key."""
-    table = weights(count_runner_ups([answers], "the clone").counts)
+def p_of(cells: Array, keys: list[MasterKey], levels: int = DEFAULT_LEVELS) -> Array:
+    """The p-value of each key: how often random decoys have at least so much in the cells, ``[classes, classes]``."""
+    table = table_of(cells)
     distribution = chance(table, levels, draws=DEFAULT_DRAWS, seed=0)
     decoys = [derangements(key, CLASSES, levels) for key in keys]
-    return np.array([distribution.p_value(total_matches(table, found)) for found in decoys])
+    return np.array([distribution.p_value(total_score(table, found)) for found in decoys])
 
 
-def p_of_ranks(ranks: Array, keys: list[MasterKey]) -> Array:
-    """The p-value of each key: how often a random derangement has decoys of at least so high a rank.
-
-    :param ranks: of :func:`mean_ranks`, or what is left of them.
-    """
-    table = np.rint(_HUNDREDTHS * (ranks - ranks.min())).astype(np.int64)
-    np.fill_diagonal(table, 0)
-    distribution = chance(table, 1, draws=DEFAULT_DRAWS, seed=0)
-    decoys = [derangements(key, CLASSES, 1) for key in keys]
-    return np.array([distribution.p_value(total_matches(table, found)) for found in decoys])
-
-
-def less_mirrored(ranks: Array) -> Array:
-    """Mean ranks less half of those with both classes exchanged: all of it would cost decoys that exchange classes."""
-    return ranks - ranks.T / 2
+def trace_ranks(answers: Array) -> Array:
+    """What ``edgeguard trace`` looks at."""
+    return excess(_ranks(answers))
 
 
 def mean_ranks(answers: Array) -> Array:
-    """The mean rank of class r, the least likely having 0, among answers whose largest is c: ``[classes, classes]``."""
-    above = np.zeros(answers.shape)
-    for other in range(answers.shape[1]):
-        above += answers > answers[:, other, None]
-        above += 0.5 * (answers == answers[:, other, None])
-    top = answers.argmax(axis=1)
-    return np.stack([above[top == c].mean(axis=0) if (top == c).any() else np.zeros(CLASSES) for c in range(CLASSES)])
+    """The mean rank of class r, the least likely having 0, among answers whose largest is c."""
+    ranks = _ranks(answers)
+    found: Array = ranks.doubled / (2.0 * np.maximum(ranks.answered, 1)[:, None])
+    return found
+
+
+def runner_ups(answers: Array) -> Array:
+    """The logarithm of how many answers have c as their largest and r as their second."""
+    second, first = np.argsort(answers, axis=1)[:, -2:].T
+    counts = np.zeros((CLASSES, CLASSES))
+    np.add.at(counts, (first, second), 1)
+    return np.log1p(counts)
+
+
+def _ranks(answers: Array) -> Ranks:
+    return rank_all([answers], "the clone")[0]

@@ -1,24 +1,15 @@
-"""How often a random key matches a suspect's runner-up classes, the suspect being what it is.
+"""How often a random key matches what a suspect ranks high, the suspect being what it is.
 
-With ``table[c, r]`` what a query counts whose largest answer is c and second largest r, a key's statistic is
-T = sum over levels l and classes c of ``table[c, D_l(c)]``, and the p-value of an observed T is the probability that
-the D_l of a random key, independent uniform derangements, give at least as much. To a suspect that never saw answers
-under the owner's key, that key is one more random key, whatever the suspect confuses with what: so p <= a has a
-probability of at most a, for every a. That is a permutation test (Fisher, The Design of Experiments, 1935); nothing is
-assumed about suspect or queries but that neither depends on the key.
+With ``table[c, r]`` what class r counts among the answers whose largest is c, a key's statistic is T = sum over levels
+l and classes c of ``table[c, D_l(c)]``, and the p-value of an observed T is the probability that the D_l of a random
+key, independent uniform derangements, give at least as much. To a suspect that never saw answers under the owner's key,
+that key is one more random key, whatever the suspect confuses with what: so p <= a has a probability of at most a, for
+every a. That is a permutation test (Fisher, The Design of Experiments, 1935); nothing is assumed about suspect or
+queries but that neither depends on the key.
 
-Only the key is random, so that any table made of the answers alone is as valid as the numbers of queries n. The table
-is their logarithm, log(1 + n), in hundredths (:func:`weights`). In n itself T follows the few pairs of classes that
-every network confuses, each worth hundreds of queries; a decoy's cell holds some tens, where without a key there are
-none or few. In logarithms a factor that a whole class has, being asked more often, or a whole runner-up, being
-everybody's second guess, falls out of the comparison too, as every derangement takes each row and each column once:
-rows need not be normalised.
-
-Compared on simulated clones (6, 10 and 100 classes, shares of 0.05 to 0.6 that follow the key, natural runner-ups
-from one to all): normalising rows first, log(1 + (K - 1) n / row's sum), was weaker nearly everywhere, and square roots
-wherever natural runner-ups are concentrated; ranks within the row were stronger where these are one class only, and
-mostly weaker elsewhere. Capping a row's largest was often a little stronger, but has a parameter more. Where all
-runner-ups are equally likely and few follow, n itself is about as strong.
+Only the key is random, so that any table made of the answers alone is valid; which one finds keys is another question,
+see :mod:`edgeguard.attacks.ranks`. What a whole row or a whole column has in common falls out of the comparison, as
+every derangement takes each row and each column once.
 
 - Few classes: all derangements are enumerated, and the levels' sums convolved. All terms are positive, so that the
   smallest p has the relative accuracy of a float; a Fourier transform would lose it below 1e-16.
@@ -42,8 +33,7 @@ __all__ = [
     "Enumerated",
     "chance",
     "derangement_count",
-    "total_matches",
-    "weights",
+    "total_score",
 ]
 
 Array = np.ndarray[Any, Any]
@@ -56,8 +46,6 @@ _MOST_BINS = 1 << 15
 _BLOCK_ELEMENTS = 1 << 18
 # Up to so many classes an eighth of the permutations, at most, are lost to ties of what 32 bits leave to chance.
 _MOST_CLASSES_OF_32_BITS = 1024
-# Weights are whole numbers, which add up without error.
-_WEIGHT_UNIT = 100
 
 
 class Chance(Protocol):
@@ -75,40 +63,30 @@ class Chance(Protocol):
     def attainable(self) -> float:
         """No key's p-value can be smaller for the answers that there are."""
 
-    def p_value(self, matches: int) -> float:
-        """The probability that a random key matches at least so often."""
+    def p_value(self, score: int) -> float:
+        """The probability that a random key's T is at least this."""
 
 
-def chance(counts: Array, levels: int, *, draws: int, seed: int) -> Chance:
+def chance(table: Array, levels: int, *, draws: int, seed: int) -> Chance:
     """The distribution by the method that the number of classes allows.
 
-    :param counts: int64 ``[classes, classes]``, the table: numbers of queries, or their :func:`weights`; not negative,
-        at least two classes, nothing on the diagonal.
+    :param table: int64 ``[classes, classes]``; not negative, at least two classes, nothing on the diagonal.
     :param levels: derangements of a key, at least 1.
     :param draws: N, where keys are drawn.
     :param seed: of the drawing; the same draws only with the same numpy.
     """
-    if len(counts) <= ENUMERATED_CLASSES:
-        return Enumerated(counts, levels)
-    return Drawn(counts, levels, draws=draws, rng=np.random.default_rng(seed))
+    if len(table) <= ENUMERATED_CLASSES:
+        return Enumerated(table, levels)
+    return Drawn(table, levels, draws=draws, rng=np.random.default_rng(seed))
 
 
-def weights(counts: Array) -> Array:
-    """The table that tells a key's decoys from what networks confuse anyway: ``round(100 log(1 + counts))``, int64.
+def total_score(table: Array, decoys: Array) -> int:
+    """T: what the decoys count; twice where two levels have the same decoy.
 
-    For up to ten classes and 10^14 queries their sums stay below the number at which sums would be binned.
-    """
-    table: Array = np.rint(_WEIGHT_UNIT * np.log1p(counts)).astype(np.int64)
-    return table
-
-
-def total_matches(counts: Array, decoys: Array) -> int:
-    """T: the queries whose runner-up is a decoy of their class; twice those where two levels have the same decoy.
-
-    :param counts: int64 ``[classes, classes]``; of weights it gives T in weights.
+    :param table: int64 ``[classes, classes]``.
     :param decoys: int64 ``[levels, classes]``.
     """
-    return int(counts[np.arange(len(counts)), decoys].sum())
+    return int(table[np.arange(len(table)), decoys].sum())
 
 
 def derangement_count(classes: int) -> int:
@@ -127,8 +105,8 @@ class Enumerated:
 
     method = "enumeration"
 
-    def __init__(self, counts: Array, levels: int) -> None:
-        sums = _sums(counts, _all_derangements(len(counts)))
+    def __init__(self, table: Array, levels: int) -> None:
+        sums = _sums(table, _all_derangements(len(table)))
         self._lowest = levels * int(sums.min())
         spread = int(sums.max()) - int(sums.min())
         # Rounding sums up makes p larger, never smaller: it stays valid.
@@ -138,12 +116,12 @@ class Enumerated:
         self._half = _power(one, levels // 2)
         other = np.convolve(self._half, one) if levels % 2 else self._half
         self._tail = np.append(np.cumsum(other[::-1])[::-1], 0.0)
-        self.smallest = derangement_count(len(counts)) ** -float(levels)
+        self.smallest = derangement_count(len(table)) ** -float(levels)
         self.attainable = max(self.smallest, self.p_value(levels * int(sums.max())))
 
-    def p_value(self, matches: int) -> float:
-        """The probability that a random key matches at least so often: exact; a little above where sums are binned."""
-        needed = -((self._lowest - matches) // self._width)
+    def p_value(self, score: int) -> float:
+        """The probability that a random key's T is at least this: exact; a little above where sums are binned."""
+        needed = -((self._lowest - score) // self._width)
         rest = np.clip(needed - np.arange(len(self._half)), 0, len(self._tail) - 1)
         # Summed by numpy in pairs: more exact than BLAS, which would start threads for it.
         return min(1.0, float((self._half * self._tail[rest]).sum()))
@@ -154,18 +132,18 @@ class Drawn:
 
     method = "draws"
 
-    def __init__(self, counts: Array, levels: int, *, draws: int, rng: np.random.Generator) -> None:
+    def __init__(self, table: Array, levels: int, *, draws: int, rng: np.random.Generator) -> None:
         totals = np.zeros(draws, np.int64)
         for _ in range(levels):
-            totals += _drawn_sums(counts, draws, rng)
+            totals += _drawn_sums(table, draws, rng)
         self._totals = np.sort(totals)
         self.smallest = 1 / (1 + draws)
         # No derangement has more than the largest of each row, nor than that of each column.
-        self.attainable = self.p_value(levels * min(int(counts.max(axis=axis).sum()) for axis in (0, 1)))
+        self.attainable = self.p_value(levels * min(int(table.max(axis=axis).sum()) for axis in (0, 1)))
 
-    def p_value(self, matches: int) -> float:
-        """The share of keys that match at least so often, the observed one counted among them."""
-        at_least = len(self._totals) - int(np.searchsorted(self._totals, matches))
+    def p_value(self, score: int) -> float:
+        """The share of keys whose T is at least this, the observed one counted among them."""
+        at_least = len(self._totals) - int(np.searchsorted(self._totals, score))
         return (1 + at_least) / (1 + len(self._totals))
 
 
@@ -177,10 +155,10 @@ def _power(distribution: Array, times: int) -> Array:
     return found
 
 
-def _sums(counts: Array, derangements: Array) -> Array:
-    """The sum over classes of ``counts[c, D(c)]``, int64 ``[n]``, of derangements ``[classes, n]``."""
+def _sums(table: Array, derangements: Array) -> Array:
+    """The sum over classes of ``table[c, D(c)]``, int64 ``[n]``, of derangements ``[classes, n]``."""
     total = np.zeros(derangements.shape[1], np.int64)
-    for row, images in zip(counts, derangements, strict=True):
+    for row, images in zip(table, derangements, strict=True):
         if row.any():
             total += row[images]
     return total
@@ -200,11 +178,11 @@ def _all_derangements(classes: int) -> Array:
     return columns
 
 
-def _drawn_sums(counts: Array, number: int, rng: np.random.Generator) -> Array:
+def _drawn_sums(table: Array, number: int, rng: np.random.Generator) -> Array:
     """The sums of so many uniform derangements, int64 ``[number]``."""
-    classes = len(counts)
+    classes = len(table)
     # The narrower, the more of it is in a cache.
-    flat = counts.astype(np.min_scalar_type(int(counts.max()))).ravel()
+    flat = table.astype(np.min_scalar_type(int(table.max()))).ravel()
     starts = np.arange(classes) * classes
     found = np.empty(number, np.int64)
     done = 0

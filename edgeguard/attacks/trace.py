@@ -1,13 +1,17 @@
 """Tracing: did a suspect learn from answers that the defense ``decoy`` gave under a certain key?
 
 A defended model puts much of what the likeliest class leaves on that class's decoy, and a clone trained on such answers
-makes the decoy its runner-up. So the suspect's runner-up classes are compared with the key's decoys, and the comparison
-with that of random keys: see :mod:`edgeguard.attacks.chance`, also for why the p-value is valid, and why a pair of
-classes counts by the logarithm of its queries. Own design.
+ranks the decoy higher than it would by nature: see :mod:`edgeguard.attacks.ranks`. So the classes that a suspect ranks
+high are compared with the key's decoys, and the comparison with that of random keys: see
+:mod:`edgeguard.attacks.chance`, also for why the p-value is valid. Own design.
+
+The key's decoys at the lowest level of confidence are looked for, unless more levels are asked for: nearly all that a
+thief asks is answered there, and a decoy has most to show. Those of the levels above carry little mass, and add their
+chance to the sum.
 
 What the p-value presupposes is up to who uses it: the queries were chosen without the key, the key was fixed before
-the suspect existed (its published commitment shows that), and whoever tries several suspects, keys or sets of queries
-multiplies the smallest p by their number.
+the suspect existed (its published commitment shows that), and whoever tries several suspects, keys, sets of queries or
+numbers of levels multiplies the smallest p by their number.
 """
 
 from __future__ import annotations
@@ -18,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from edgeguard.attacks.chance import chance, derangement_count, total_matches, weights
+from edgeguard.attacks.chance import chance, derangement_count, total_score
+from edgeguard.attacks.ranks import Ranks, excess, rank_answers, table_of
 from edgeguard.defenses.codebook import MOST_LEVELS
-from edgeguard.defenses.decoy import Decoy
 from edgeguard.defenses.decoys import derangements
 from edgeguard.errors import BadData
 from edgeguard.keys import MasterKey
@@ -31,15 +35,14 @@ __all__ = [
     "LARGEST_SMALLEST_P",
     "LEAST_COUNTED",
     "MOST_LEVELS",
-    "RunnerUps",
     "Trace",
-    "count_runner_ups",
+    "rank_all",
     "trace",
 ]
 
 Array = np.ndarray[Any, Any]
 
-DEFAULT_LEVELS = Decoy().levels
+DEFAULT_LEVELS = 1
 # Makes 1 / (1 + N) 5e-6.
 DEFAULT_DRAWS = 199_999
 # A p-value is valid for any number, but with fewer queries even a faithful clone stays within chance.
@@ -47,28 +50,6 @@ LEAST_COUNTED = 100
 # One level's derangement must be able to be this improbable: for up to five classes all keys are too much alike.
 # Answers with which no key can get there say nothing either.
 LARGEST_SMALLEST_P = 0.01
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class RunnerUps:
-    """What a suspect answered, as far as it matters.
-
-    :param counts: int64 ``[classes, classes]``: how many queries had c as their largest answer and r as their second.
-    :param queries: how many there were, counted or not.
-    """
-
-    counts: Array
-    queries: int
-
-    @property
-    def classes(self) -> int:
-        """Number of classes."""
-        return len(self.counts)
-
-    @property
-    def counted(self) -> int:
-        """The queries with one largest and one second largest answer."""
-        return int(self.counts.sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +63,9 @@ class Trace:
     :param method: ``enumeration`` of all keys, or ``draws`` of random ones.
     :param draws: how many were drawn; ``None`` if all were enumerated.
     :param seed: of the draws.
-    :param score: the statistic T, in :func:`edgeguard.attacks.chance.weights`.
-    :param expected_score: what it would be on average over keys.
-    :param matches: the queries whose runner-up is a decoy of their class, once for each level that has it.
-    :param expected: what they would be on average over keys.
+    :param score: by how many ranks a decoy stands higher than it should, the mean over classes and levels; see
+        :func:`edgeguard.attacks.ranks.excess`.
+    :param expected_score: what that would be on average over keys.
     :param counted: the queries that count, of ``queries``.
     :param covered: how many classes are the largest answer of one of them.
     """
@@ -96,10 +76,8 @@ class Trace:
     method: str
     draws: int | None
     seed: int | None
-    score: int
+    score: float
     expected_score: float
-    matches: int
-    expected: float
     counted: int
     covered: int
     queries: int
@@ -107,8 +85,10 @@ class Trace:
     levels: int
 
 
-def count_runner_ups(blocks: Iterable[Array], where: str, *, classes: int | None = None) -> RunnerUps:
-    """Count the runner-up classes of a suspect's answers; those with tied runners-up, or tied winners, do not count.
+def rank_all(blocks: Iterable[Array], where: str, *, classes: int | None = None) -> tuple[Ranks, int]:
+    """Rank the classes in a suspect's answers; also how many answers there were, counted or not.
+
+    Answers with tied winners do not count, nor those that are no more than a label.
 
     :param blocks: numbers ``[n, classes]`` that are larger for likelier classes: posteriors, logits or their like.
     :param where: the suspect, for messages.
@@ -116,67 +96,62 @@ def count_runner_ups(blocks: Iterable[Array], where: str, *, classes: int | None
     :raises BadData: the answers are no such numbers, too few to say anything, or nothing but labels; or there are so
         few classes that all keys are alike.
     """
-    counts: Array | None = None
+    ranks: Ranks | None = None
     queries = flat = 0
     for block in blocks:
         scores = _scores(block, where)
-        if counts is None:
+        if ranks is None:
             _check_classes(scores.shape[1], classes, where)
-            counts = np.zeros((scores.shape[1], scores.shape[1]), np.int64)
-        elif scores.shape[1] != len(counts):
-            raise BadData(f"answers with {len(counts)} classes, and later with {scores.shape[1]}", where=where)
-        top, second, distinct = _two_largest(scores)
-        np.add.at(counts, (top[distinct], second[distinct]), 1)
+            ranks = Ranks.none(scores.shape[1])
+        elif scores.shape[1] != ranks.classes:
+            raise BadData(f"answers with {ranks.classes} classes, and later with {scores.shape[1]}", where=where)
+        flat += rank_answers(ranks, scores)
         queries += len(scores)
-        flat += int((np.take_along_axis(scores, second[:, None], 1)[:, 0] == scores.min(axis=1)).sum())
-    if counts is None or not queries:
+    if ranks is None or not queries:
         raise BadData("gave no answers", where=where)
-    found = RunnerUps(counts, queries)
     if flat == queries:
         raise BadData(
-            "gives only labels: beside its largest answer all others are the same, so there is no runner-up",
+            "gives only labels: beside its largest answer all others are the same, so they have no ranks",
             where=where,
             fix="Ask it for probabilities; a suspect that keeps them to itself cannot be traced",
         )
-    if found.counted < LEAST_COUNTED:
+    if ranks.counted < LEAST_COUNTED:
         raise BadData(
-            f"only {found.counted} of its {queries} answers have one runner-up; tracing takes at least {LEAST_COUNTED}",
+            f"only {ranks.counted} of its {queries} answers have one largest and tell the other classes apart; tracing "
+            f"takes at least {LEAST_COUNTED}",
             where=where,
             fix="Ask it more queries",
         )
-    return found
+    return ranks, queries
 
 
-def trace(found: RunnerUps, key: MasterKey, *, levels: int, draws: int, seed: int) -> Trace:
-    """Compare a suspect's runner-up classes with the decoys of a key.
+def trace(ranks: Ranks, queries: int, key: MasterKey, *, levels: int, draws: int, seed: int) -> Trace:
+    """Compare the classes that a suspect ranks high with the decoys of a key.
 
-    :param levels: of the decoys, 1 to 16: what the defense had.
+    :param levels: how many of the decoys' levels to look at, from the lowest: 1 to 16.
     :param draws: how many keys are drawn where they cannot be enumerated; p is at least ``1 / (1 + draws)``.
     :param seed: of the draws.
     :raises MissingExtra: the package ``cryptography`` is not installed.
     """
-    decoys = derangements(key, found.classes, levels)
-    table = weights(found.counts)
+    decoys = derangements(key, ranks.classes, levels)
+    higher = excess(ranks)
+    table = table_of(higher)
     distribution = chance(table, levels, draws=draws, seed=seed)
-    score = total_matches(table, decoys)
-    # A derangement takes a class to each of the others equally often.
-    share = levels / (found.classes - 1)
     drawn = distribution.method == "draws"
     return Trace(
-        p=distribution.p_value(score),
+        p=distribution.p_value(total_score(table, decoys)),
         smallest_p=distribution.smallest,
         attainable_p=distribution.attainable,
         method=distribution.method,
         draws=draws if drawn else None,
         seed=seed if drawn else None,
-        score=score,
-        expected_score=share * int(table.sum()),
-        matches=total_matches(found.counts, decoys),
-        expected=share * found.counted,
-        counted=found.counted,
-        covered=int(found.counts.any(axis=1).sum()),
-        queries=found.queries,
-        classes=found.classes,
+        score=float(higher[np.arange(ranks.classes), decoys].mean()),
+        # A derangement takes a class to each of the others equally often; the diagonal is zero.
+        expected_score=float(higher.sum() / (ranks.classes * (ranks.classes - 1))),
+        counted=ranks.counted,
+        covered=ranks.covered,
+        queries=queries,
+        classes=ranks.classes,
         levels=levels,
     )
 
@@ -187,7 +162,7 @@ def _scores(block: Array, where: str) -> Array:
         block = block.reshape(block.shape[:2])
     if block.ndim == 1 or (block.ndim == 2 and block.shape[1] == 1):
         raise BadData(
-            "gives one number for a query: labels, or the score of a single class, have no runner-up",
+            "gives one number for a query: labels, or the score of a single class, rank nothing",
             where=where,
             fix="Ask it for the scores of all classes",
         )
@@ -218,12 +193,3 @@ def _check_classes(classes: int, wanted: int | None, where: str) -> None:
             where=where,
             fix="Tracing takes six classes or more",
         )
-
-
-def _two_largest(scores: Array) -> tuple[Array, Array, Array]:
-    """The classes of the largest and second largest score, and whether both are the only ones of their rank."""
-    first, next_, after = -np.partition(-scores, (0, 1, 2), axis=1)[:, :3].T
-    top = scores.argmax(axis=1)
-    others = scores.copy()
-    np.put_along_axis(others, top[:, None], -np.inf, 1)
-    return top, others.argmax(axis=1), (first > next_) & (next_ > after)

@@ -16,7 +16,7 @@ from edgeguard.attacks.trace import (
     LARGEST_SMALLEST_P,
     MOST_LEVELS,
     Trace,
-    count_runner_ups,
+    rank_all,
 )
 from edgeguard.attacks.trace import trace as compare
 from edgeguard.cli.console import Console, print_json, printable
@@ -52,7 +52,7 @@ _MOST_DRAWS = 10_000_000
     type=click.IntRange(1, MOST_LEVELS),
     default=DEFAULT_LEVELS,
     show_default=True,
-    help="Levels of the decoys, as the defense had them.",
+    help="Look for the decoys of so many levels of confidence, from the lowest. More seldom tell more.",
 )
 @click.option("--classes", type=click.IntRange(min=1), help="Of your model: refuse a suspect with another number.")
 @click.option(
@@ -95,8 +95,8 @@ def trace(
     """Tell whether a suspect learnt from answers that the defense decoy gave under your key.
 
     SUSPECT is a classifier (.onnx, .pt, .pt2), an artifact, or its saved answers: an .npy [n, classes], or an .npz with
-    the array answers. Only its answers are looked at: its runner-up classes are compared with your decoys, and the
-    comparison with that of random keys.
+    the array answers. Only its answers are looked at: how high it ranks your decoys, less what it would confuse
+    anyway, is compared with how high it ranks those of random keys.
 
     \b
     edgeguard trace clone.onnx --key owner.key --data photos/ --preprocess imagenet
@@ -142,10 +142,10 @@ def trace(
             request = LoadRequest(suspect, arch, arch_arg, input_shape, trust_pickle, accepts="quantized")
             chosen = Chosen(preprocess, crop, colour, layout, mean, std, scale, resample, console.warn)
             blocks = answers(model_suspect(request, chosen), data)
-        counted = count_runner_ups(blocks, str(suspect), classes=classes)
+        ranks, queries = rank_all(blocks, str(suspect), classes=classes)
         console.step("comparing your key with random ones")
         drawn_by = secrets.randbits(64) if seed is None else seed
-        found = compare(counted, owner, levels=levels, draws=draws, seed=drawn_by)
+        found = compare(ranks, queries, owner, levels=levels, draws=draws, seed=drawn_by)
     if as_json:
         print_json({"suspect": str(suspect), "commitment": commitment, **asdict(found)})
     else:
@@ -168,11 +168,10 @@ def _print(found: Trace, name: str, commitment: str) -> None:
         f"answered with {found.covered} {'class' if found.covered == 1 else 'classes'}"
     )
     click.echo(f"key commitment {commitment}")
-    click.echo(f"matches with the decoys  {found.matches}, where chance gives {found.expected:.1f} on average")
-    click.echo(f"in logarithms            {found.score}, where chance gives {found.expected_score:.1f}")
-    click.echo(f"p                        {found.p:.2g}   ({method})")
+    click.echo(f"decoys rank higher by   {found.score:+.3f}, where chance gives {found.expected_score:+.3f} on average")
+    click.echo(f"p                       {found.p:.2g}   ({method})")
     click.echo(
-        f"smallest p               {found.attainable_p:.2g} with these answers, {found.smallest_p:.2g} with the best"
+        f"smallest p              {found.attainable_p:.2g} with these answers, {found.smallest_p:.2g} with the best"
     )
     if found.attainable_p > LARGEST_SMALLEST_P:
         click.echo(

@@ -1,4 +1,4 @@
-"""Answers of imagined suspects, and their counts."""
+"""Answers of imagined suspects, and tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from edgeguard.defenses.decoys import derangements
 from edgeguard.keys import MasterKey
 
-__all__ = ["KEY", "counts_of", "following"]
+__all__ = ["KEY", "following", "table_like"]
 
 Array = np.ndarray[Any, Any]
 
@@ -22,7 +22,7 @@ def following(
     classes: int,
     queries: int,
     share: float,
-    levels: int = 4,
+    levels: int = 1,
     seed: int = 0,
     natural: float = 0.4,
 ) -> Array:
@@ -44,8 +44,8 @@ def following(
     return posteriors
 
 
-def counts_of(kind: str, classes: int, queries: int = 3000) -> Array:
-    """Counts of runner-up classes, int64 ``[classes, classes]``, from even to one single cell."""
+def table_like(kind: str, classes: int, queries: int = 3000) -> Array:
+    """A table, int64 ``[classes, classes]``, from even to one single cell."""
     rng = np.random.default_rng(len(kind))
     counts = np.zeros((classes, classes), np.int64)
     if kind == "one cell":

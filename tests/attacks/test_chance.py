@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from edgeguard.attacks import chance as module
-from edgeguard.attacks.chance import Chance, Drawn, Enumerated, chance, derangement_count, total_matches, weights
+from edgeguard.attacks.chance import Chance, Drawn, Enumerated, chance, derangement_count, total_score
 from edgeguard.defenses.decoys import derangements
 from edgeguard.keys import MasterKey
-from tests.attacks.answers import KEY, Array, counts_of
+from tests.attacks.answers import KEY, Array, table_like
 
 KINDS = ["even", "sparse", "neighbours", "pairs", "one class", "one cell", "one attractor"]
 KEYS = 4000
@@ -48,7 +48,7 @@ def brute_force(counts: Array, levels: int) -> Array:
 @pytest.mark.parametrize("levels", [1, 2])
 @pytest.mark.parametrize("kind", KINDS)
 def test_enumeration_is_what_brute_force_finds(classes: int, levels: int, kind: str) -> None:
-    counts = counts_of(kind, classes, 60)
+    counts = table_like(kind, classes, 60)
     found = Enumerated(counts, levels)
     every = brute_force(counts, levels)
     assert len(every) == derangement_count(classes) ** levels
@@ -60,23 +60,8 @@ def test_enumeration_is_what_brute_force_finds(classes: int, levels: int, kind: 
     assert found.attainable >= found.smallest == pytest.approx(1 / len(every))
 
 
-@pytest.mark.parametrize("classes", [5, 6])
-@pytest.mark.parametrize("levels", [1, 2])
-@pytest.mark.parametrize("kind", KINDS)
-def test_enumeration_of_weights_is_what_brute_force_finds(classes: int, levels: int, kind: str) -> None:
-    table = weights(counts_of(kind, classes))
-    found = Enumerated(table, levels)
-    every = brute_force(table, levels)
-    scores, first = np.unique(every, return_index=True)
-    for at in {*range(0, len(scores), 1 + len(scores) // 100), len(scores) - 1}:
-        expected = 1 - float(first[at]) / len(every)
-        assert found.p_value(int(scores[at])) == pytest.approx(expected, rel=1e-9)
-        assert found.p_value(int(scores[at]) + 1) < expected
-    assert found.attainable == pytest.approx(1 - first[-1] / len(every), rel=1e-9)
-
-
 def test_three_levels_are_brute_force_too() -> None:
-    counts = counts_of("sparse", 5, 40)
+    counts = table_like("sparse", 5, 40)
     every = brute_force(counts, 3)
     found = Enumerated(counts, 3)
     for matches in sorted(set(every.tolist())):
@@ -91,7 +76,7 @@ def test_the_enumerated_derangements_are_all_of_them() -> None:
 
 
 def test_binned_sums_are_never_below_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
-    counts = counts_of("sparse", 6, 3000)
+    counts = table_like("sparse", 6, 3000)
     exact = Enumerated(counts, 2)
     monkeypatch.setattr(module, "_MOST_BINS", 400)
     binned = Enumerated(counts, 2)
@@ -104,7 +89,7 @@ def test_binned_sums_are_never_below_the_truth(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_drawn_keys_agree_with_all_of_them() -> None:
-    counts = counts_of("sparse", 6, 400)
+    counts = table_like("sparse", 6, 400)
     exact = Enumerated(counts, 2)
     drawn = Drawn(counts, 2, draws=40_000, rng=np.random.default_rng(0))
     for matches in np.quantile(brute_force(counts, 2), [0.1, 0.5, 0.9, 0.99]).astype(int).tolist():
@@ -133,7 +118,7 @@ def test_drawn_derangements_are_uniform_and_bounded_in_memory(monkeypatch: pytes
 
 
 def test_the_same_seed_draws_the_same_keys() -> None:
-    counts = counts_of("even", 20)
+    counts = table_like("even", 20)
     first, again, other = (chance(counts, 4, draws=999, seed=seed).p_value(620) for seed in (1, 1, 2))
     assert first == again != other
 
@@ -141,9 +126,9 @@ def test_the_same_seed_draws_the_same_keys() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("classes", "levels"), [(6, 1), (10, 1), (10, 4), (20, 4)])
 def test_random_keys_have_p_at_most_a_in_a_share_a_of_cases(kind: str, classes: int, levels: int) -> None:
-    table = weights(counts_of(kind, classes))
+    table = table_like(kind, classes)
     distribution: Chance = chance(table, levels, draws=19_999, seed=5)
-    matches = [total_matches(table, decoys) for decoys in decoys_of_many(classes, levels)]
+    matches = [total_score(table, decoys) for decoys in decoys_of_many(classes, levels)]
     p_values = np.array([distribution.p_value(each) for each in matches])
     assert (p_values <= 0.01).sum() <= MOST_BELOW_A_HUNDREDTH
     assert (p_values <= 0.1).sum() <= MOST_BELOW_A_TENTH
@@ -158,7 +143,7 @@ def test_random_keys_have_p_at_most_a_in_a_share_a_of_cases(kind: str, classes: 
 @pytest.mark.parametrize("classes", [6, 10])
 def test_of_all_keys_a_share_a_has_p_at_most_a(kind: str, classes: int) -> None:
     # No chance in it: the p-value of every key there is.
-    table = weights(counts_of(kind, classes))
+    table = table_like(kind, classes)
     found = Enumerated(table, 1)
     scores, keys = np.unique(module._sums(table, module._all_derangements(classes)), return_counts=True)
     p_values = np.array([found.p_value(score) for score in scores.tolist()])
@@ -191,49 +176,43 @@ def test_ties_of_what_was_drawn_are_dropped(monkeypatch: pytest.MonkeyPatch) -> 
     assert module._some_derangements(4, Fixed()).tolist() == [[2, 3, 0, 1]]  # type: ignore[arg-type]
 
 
-def test_weights_are_hundredths_of_logarithms_and_never_binned() -> None:
-    assert weights(np.array([0, 1, 9, 999])).tolist() == [0, 69, 230, 691]
-    assert 10 * int(weights(np.array([np.iinfo(np.int64).max]))[0]) > module._MOST_BINS
-    assert 10 * int(weights(np.array([10**14]))[0]) < module._MOST_BINS
-
-
 def test_what_answers_can_attain() -> None:
-    one_class = weights(counts_of("one class", 10))
+    one_class = table_like("one class", 10)
     assert Enumerated(one_class, 1).attainable == pytest.approx(1 / 9)
     assert Enumerated(one_class, 4).attainable == pytest.approx(9**-4.0)
-    drawn = Drawn(weights(counts_of("one class", 12)), 1, draws=9_999, rng=np.random.default_rng(0))
+    drawn = Drawn(table_like("one class", 12), 1, draws=9_999, rng=np.random.default_rng(0))
     assert drawn.attainable == pytest.approx(1 / 11, rel=0.15)
     # Each row's largest stands in the same column, where a key has only one of them.
-    attractor = weights(counts_of("one attractor", 12))
+    attractor = table_like("one attractor", 12)
     bound = Drawn(attractor, 1, draws=9_999, rng=np.random.default_rng(0)).attainable
     assert 1 / 10_000 < bound < 0.5
     nothing = np.zeros((12, 12), np.int64)
     assert Drawn(nothing, 1, draws=99, rng=np.random.default_rng(0)).attainable == 1
     assert Enumerated(nothing[:6, :6], 2).attainable == 1
-    spread = Drawn(weights(counts_of("even", 30)), 4, draws=999, rng=np.random.default_rng(0))
+    spread = Drawn(table_like("even", 30), 4, draws=999, rng=np.random.default_rng(0))
     assert spread.attainable == spread.smallest == 1 / 1000
 
 
 def test_what_can_be_attained() -> None:
-    counts = counts_of("neighbours", 10)
+    counts = table_like("neighbours", 10)
     neighbours = (np.arange(10) + 1) % 10
     best = Enumerated(counts, 1)
     assert best.smallest == pytest.approx(1 / 1_334_961) == pytest.approx(7.49e-7, rel=1e-3)
-    assert best.p_value(total_matches(counts, neighbours[None])) == pytest.approx(best.smallest, rel=1e-9)
+    assert best.p_value(total_score(counts, neighbours[None])) == pytest.approx(best.smallest, rel=1e-9)
     four = Enumerated(counts, 4)
     # 24 orders of magnitude down and still exact to nine digits: no Fourier transform.
-    assert four.p_value(total_matches(counts, np.tile(neighbours, (4, 1)))) == pytest.approx(four.smallest, rel=1e-9)
+    assert four.p_value(total_score(counts, np.tile(neighbours, (4, 1)))) == pytest.approx(four.smallest, rel=1e-9)
     assert -25 < log10(four.smallest) < -24
     assert best.attainable == pytest.approx(best.smallest, rel=1e-9)
     assert four.attainable == pytest.approx(four.smallest, rel=1e-9)
-    assert Enumerated(weights(counts_of("even", 10)), 1).attainable < 1e-5
+    assert Enumerated(table_like("even", 10), 1).attainable < 1e-5
 
 
 def test_matches_are_counted_at_every_level() -> None:
     counts = np.arange(36).reshape(6, 6)
     decoys = derangements(KEY, 6, 3)
     expected = sum(int(counts[c, decoys[level, c]]) for level in range(3) for c in range(6))
-    assert total_matches(counts, decoys) == expected
+    assert total_score(counts, decoys) == expected
 
 
 def test_numbers_of_derangements() -> None:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
-from edgeguard.attacks.chance import chance, total_matches
-from edgeguard.attacks.trace import DEFAULT_DRAWS, LEAST_COUNTED, Trace, count_runner_ups, trace
-from edgeguard.defenses.decoys import derangements
+from edgeguard.attacks.trace import DEFAULT_DRAWS, LEAST_COUNTED, Trace, rank_all, trace
 from edgeguard.errors import BadData
 from edgeguard.keys import MasterKey
 from tests.attacks.answers import KEY, Array, following
@@ -24,13 +20,13 @@ OTHER = MasterKey(bytes(32))
 DRAWS = 19_999
 
 
-def traced(answers: Array, key: MasterKey = KEY, levels: int = 4) -> Trace:
-    return trace(count_runner_ups([answers], "suspect"), key, levels=levels, draws=DRAWS, seed=7)
+def traced(answers: Array, key: MasterKey = KEY, levels: int = 1) -> Trace:
+    return trace(*rank_all([answers], "suspect"), key, levels=levels, draws=DRAWS, seed=7)
 
 
 def refused(*blocks: Array, classes: int | None = None) -> BadData:
     with pytest.raises(BadData) as caught:
-        count_runner_ups(blocks, "suspect.npy", classes=classes)
+        rank_all(blocks, "suspect.npy", classes=classes)
     assert str(caught.value).startswith("suspect.npy: ")
     return caught.value
 
@@ -41,32 +37,40 @@ def test_a_clone_is_found_under_its_key_only(classes: int, logits: bool) -> None
     answers = following(KEY, classes=classes, queries=2000, share=0.6)
     answers = np.log(answers) * 3 - 5 if logits else answers
     found = traced(answers)
-    assert found.p < 1e-4
+    # For six classes there are 265 derangements.
+    assert found.p < 1e-4 or found.p == found.smallest_p > 1 / 266
     assert found.p >= found.smallest_p
-    assert found.matches > found.expected
-    assert (found.counted, found.queries, found.classes, found.levels) == (2000, 2000, classes, 4)
+    assert found.score > found.expected_score
+    assert (found.counted, found.queries, found.classes, found.levels) == (2000, 2000, classes, 1)
     assert traced(answers, OTHER).p > 0.01
 
 
 @pytest.mark.parametrize(
     ("classes", "queries", "share", "most"),
-    [(6, 5000, 0.5, 0.01), (10, 1000, 0.4, 1e-3), (10, 5000, 0.3, 1e-3), (30, 2000, 0.2, 1e-3), (100, 2000, 0.1, 1e-3)],
+    [(6, 5000, 0.4, 0.01), (10, 1000, 0.3, 1e-3), (10, 5000, 0.3, 1e-3), (30, 2000, 0.2, 1e-3), (100, 2000, 0.2, 1e-3)],
 )
 def test_clones_that_follow_the_decoys_now_and_then(classes: int, queries: int, share: float, most: float) -> None:
     answers = [following(KEY, classes=classes, queries=queries, share=share, seed=seed) for seed in range(3)]
     assert max(traced(each).p for each in answers) < most
 
 
-@pytest.mark.parametrize(("share", "most"), [(0.2, 1e-2), (0.4, 1e-4)])
-def test_what_everybody_confuses_does_not_hide_the_decoys(share: float, most: float) -> None:
-    # Without a key the runner-up is always the next class: ten cells that outweigh all decoys.
-    answers = following(KEY, classes=10, queries=1000, share=share, natural=1)
-    counts = count_runner_ups([answers], "suspect").counts
-    by_number = chance(counts, 4, draws=1, seed=0).p_value(total_matches(counts, derangements(KEY, 10, 4)))
-    found = traced(answers)
-    assert found.p < most
-    assert by_number > 0.1
-    assert found.score > found.expected_score
+@pytest.mark.parametrize("queries", [1000, 5000])
+def test_what_everybody_confuses_does_not_hide_the_decoys(queries: int) -> None:
+    # Pairs of classes look alike, as in all networks, and most runner-ups are the other of the pair.
+    answers = following(KEY, classes=10, queries=queries, share=0.3)
+    rows = np.arange(queries)
+    top = answers.argmax(axis=1)
+    answers[rows, top ^ 1] += 0.6 * answers[rows, top] * (np.random.default_rng(1).random(queries) < 0.8)
+    runner_ups = np.argsort(answers, axis=1)[:, -2]
+    assert (runner_ups == top ^ 1).mean() > 0.75
+    assert traced(answers).p < 1e-3
+    assert traced(answers, OTHER).p > 0.01
+
+
+def test_levels_that_hold_decoys_are_found_together() -> None:
+    answers = following(KEY, classes=10, queries=4000, share=0.8, levels=4)
+    assert traced(answers, levels=4).p < 1e-6
+    assert traced(answers, levels=4).smallest_p < 1e-24
 
 
 def test_a_faithful_clone_needs_no_more_than_the_least_number_of_queries() -> None:
@@ -88,8 +92,12 @@ def test_queries_of_one_class_prove_little() -> None:
 
 
 def test_a_thousand_classes() -> None:
-    answers = following(KEY, classes=1000, queries=3000, share=0.1)
-    found = trace(count_runner_ups([answers], "suspect"), KEY, levels=4, draws=999, seed=7)
+    answers = following(KEY, classes=1000, queries=3000, share=0.2)
+    begin = time.process_time()
+    ranked = rank_all([answers], "suspect")
+    # Three million scores; comparing each with each would take minutes.
+    assert time.process_time() - begin < 3
+    found = trace(*ranked, KEY, levels=1, draws=999, seed=7)
     assert found.p == found.attainable_p == 0.001
 
 
@@ -97,27 +105,10 @@ def test_what_the_methods_report() -> None:
     few = traced(following(KEY, classes=10, queries=200, share=0.5), levels=1)
     assert (few.method, few.draws, few.seed) == ("enumeration", None, None)
     assert few.smallest_p < 1e-5
-    assert few.expected == pytest.approx(200 / 9)
-    many = traced(following(KEY, classes=11, queries=200, share=1))
+    many = traced(following(KEY, classes=11, queries=400, share=1))
     assert (many.method, many.draws, many.seed) == ("draws", DRAWS, 7)
     assert many.p == many.smallest_p == 1 / (1 + DRAWS)
     assert 1 / (1 + DEFAULT_DRAWS) < 1e-5
-    assert many.expected == pytest.approx(4 * 200 / 10)
-
-
-@given(arrays(np.float32, st.tuples(st.integers(1, 30), st.just(6)), elements=st.sampled_from([-np.inf, 0, 1, 2, 3])))
-def test_counting_is_sorting(scores: Array) -> None:
-    expected = np.zeros((6, 6), np.int64)
-    for row in scores.tolist():
-        order = sorted(range(6), key=lambda each: -row[each])
-        if row[order[0]] > row[order[1]] > row[order[2]]:
-            expected[order[0], order[1]] += 1
-    clear = np.tile([5.0, 4, 3, 3, 3, 1], (LEAST_COUNTED, 1))
-    found = count_runner_ups([scores, clear], "suspect")
-    expected[0, 1] += LEAST_COUNTED
-    assert found.counts.tolist() == expected.tolist()
-    assert found.counted == expected.sum()
-    assert found.queries == len(scores) + LEAST_COUNTED
 
 
 def test_blocks_are_read_one_by_one_and_types_do_not_matter() -> None:
@@ -127,10 +118,14 @@ def test_blocks_are_read_one_by_one_and_types_do_not_matter() -> None:
         for start in range(0, 640, 64):
             yield answers[start : start + 64]
 
-    whole = count_runner_ups([answers], "suspect").counts
-    assert (count_runner_ups(blocks(), "suspect").counts == whole).all()
-    assert (count_runner_ups([(answers * 1e5).astype(np.uint32)], "suspect").counts == whole).all()
-    assert (count_runner_ups([answers[:, :, None, None]], "suspect").counts == whole).all()
+    whole, queries = rank_all([answers], "suspect")
+    assert queries == 640
+    for same in (blocks(), [(answers * 1e5).astype(np.uint32)], [answers[:, :, None, None]]):
+        found, queries = rank_all(same, "suspect")
+        assert queries == 640
+        assert (found.answered == whole.answered).all()
+    assert (rank_all(blocks(), "suspect")[0].doubled == whole.doubled).all()
+    assert (rank_all([answers[:, :, None, None]], "suspect")[0].doubled == whole.doubled).all()
 
 
 def test_labels_are_refused() -> None:
@@ -141,15 +136,17 @@ def test_labels_are_refused() -> None:
     assert "one number for a query" in str(refused(np.zeros((500, 1))))
 
 
-def test_too_few_answers_with_a_runner_up_are_refused() -> None:
+def test_too_few_answers_are_refused() -> None:
     answers = following(KEY, classes=10, queries=LEAST_COUNTED, share=1)
-    assert count_runner_ups([answers], "suspect").counted == LEAST_COUNTED
+    assert rank_all([answers], "suspect")[0].counted == LEAST_COUNTED
     error = refused(answers[1:])
     assert f"only {LEAST_COUNTED - 1} of its {LEAST_COUNTED - 1} answers" in str(error)
     assert f"at least {LEAST_COUNTED}" in str(error)
-    tied = answers.copy()
-    tied[0, np.argsort(tied[0])[-3]] = np.sort(tied[0])[-2]
-    assert f"only {LEAST_COUNTED - 1} of its {LEAST_COUNTED} answers" in str(refused(tied))
+    tied, label = answers.copy(), answers.copy()
+    tied[0, np.argsort(tied[0])[-2]] = tied[0].max()
+    label[0] = np.eye(10)[3]
+    for less in (tied, label):
+        assert f"only {LEAST_COUNTED - 1} of its {LEAST_COUNTED} answers" in str(refused(less))
     assert "gave no answers" in str(refused())
     assert "gave no answers" in str(refused(np.zeros((0, 10))))
 
