@@ -64,17 +64,17 @@ strength or ceiling. What always holds: on gated queries no inverse regains a cl
 _CLONES = f"""\
 Quarter-width ResNet-20s (4, 8, 16 channels), 10,000 queries, soft answers, {EPOCHS} epochs, one core. *p: trace*: of
 `edgeguard trace` on 10,000 fresh CIFAR-100 images: the decoys of the lowest level, by mean ranks less half of those
-with both classes exchanged, for natural confusion is nearly symmetric and decoys are not. *On CIFAR-10*: on its
-test images. *All levels*: the decoys of all four. *Runners-up*: the lowest level's again, by the logarithm of how
-often they are second. *Mean ranks*: as they are; or less those of the undefended victim, if it is at hand. All p are exact,
+with both classes exchanged, for natural confusion is nearly symmetric and decoys are not. *On CIFAR-10*: on its test
+images. *All levels*: the decoys of all four. *Runners-up*: the lowest level's again, by the logarithm of how often
+they are second. *Mean ranks*: as they are; or less those of the undefended victim, if it is at hand. All p are exact,
 over all keys; with one level none is below 7.5e-7. Undefended clones are held against key 0. Demanded: p < 1e-4 with
 the owner's key; of 1,000 random keys at most 18 with p <= 0.01."""
 
 _CLONES_AFTER = """\
 `trace` meets the demand for every key, behind a gate as well. Counted runners-up do not: they follow what every network
 confuses. Nor do mean ranks, but for one key, before natural confusion is taken off; and levels above the lowest have
-next to no mass to show. Half was chosen looking at keys 0 and 1, so their p is flattered; key 2 came later. The attractor
-cannot be traced, and takes most from a clone of what keeps the argmax."""
+next to no mass to show. Half was chosen looking at keys 0 and 1, so their p is flattered; key 2 came later. The
+attractor cannot be traced, and takes most from a clone of what keeps the argmax."""
 
 
 def main() -> None:

@@ -97,7 +97,7 @@ def table_of(excess: Array) -> Array:
 
     For up to ten classes their sums stay below the number at which sums would be binned.
     """
-    table = np.rint(_RANK_UNIT * excess).astype(np.int64)
+    table: Array = np.rint(_RANK_UNIT * excess).astype(np.int64)
     # The diagonal belongs to no derangement.
     table -= table[~np.eye(len(table), dtype=bool)].min()
     np.fill_diagonal(table, 0)
