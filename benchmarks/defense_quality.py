@@ -1,6 +1,6 @@
 """What the defenses are worth on ResNet-20 in int8: budgets, hidden gates, learned inverses, clones and their traces.
 
-.venv/bin/python benchmarks/defense_quality.py --reference ../shared/reference --clones /tmp/edgeguard-clones
+.venv/bin/python benchmarks/defense_quality.py --reference ../shared/reference --clones DIR
 
 Clones take three minutes each on one core, 13 of them; what they answer is kept in the directory and found again there.
 """
