@@ -146,8 +146,8 @@ def report(rows: Sequence[Row], effort: Effort) -> str:
     honest = sum(not control.excludes_one for control in controls)
     lines += [
         "",
-        f"Controls whose interval holds 1: {honest} of {len(controls)}. A limit of 1.00 is held by `label` to the two",
-        "decimals that it is given in; whether it costs less than the softmax is beyond what these controls can tell.",
+        f"Controls whose interval holds 1: {honest} of {len(controls)}. The upper ends of `label` are 1.00 to the two",
+        "decimals of its limit; whether it costs a little more or less than the softmax, these controls cannot tell.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -72,7 +72,6 @@ class Said:
         """A defense tuned on the first test images."""
         return self.victim.tuned(name, self.test[:TUNED_ON], self.labels[:TUNED_ON], **choices)
 
-
     def tuned_without_labels(self, name: str, **choices: Any) -> Defense:
         """Likewise, but the rows' confidences are the network's own."""
         return self.victim.tuned(name, self.test[:TUNED_ON], None, **choices)
@@ -203,9 +202,7 @@ def inverse_section(said: Said) -> list[str]:
             ]
         )
     heads = ["defense", "L1 of answers", "of their labels", "of the inverse", "of it by L1", "of row medians"]
-    return _table(
-        [*heads, "gated: answers", "gated: by L1", "class right: answers", "by L1", "by L1, gated"], rows
-    )
+    return _table([*heads, "gated: answers", "gated: by L1", "class right: answers", "by L1", "by L1, gated"], rows)
 
 
 def clone_section(said: Said, kept: Path) -> list[str]:
