@@ -8,9 +8,6 @@ Clones take three minutes each on one core, 13 of them; what they answer is kept
 from __future__ import annotations
 
 import argparse
-import datetime
-import os
-import platform
 import sys
 import time
 from importlib.metadata import version
@@ -18,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.cost.machine import machine
 from benchmarks.quality.clones import EPOCHS
 from benchmarks.quality.sections import Said, budget_section, clone_section, hiding_section, inverse_section
 from benchmarks.quality.victim import Victim
@@ -90,12 +88,11 @@ def main() -> None:
     begin = time.monotonic()
     said = Said(Victim.build(options.reference, imgpack))
     accuracy = (said.test.argmax(axis=1) == said.labels).mean()
-    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "onnxruntime", "numpy", "scikit-learn"))
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "scikit-learn"))
     parts = [
         "# What the defenses are worth",
         "",
-        f"`.venv/bin/python benchmarks/defense_quality.py --reference ... --clones ...`, {datetime.date.today()}, "
-        f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}.",
+        f"`.venv/bin/python benchmarks/defense_quality.py --reference ... --clones ...`, {machine()}, {versions}.",
         "",
         f"{_SETTING} Undefended: {accuracy:.2%}.",
     ]
@@ -110,13 +107,6 @@ def main() -> None:
         parts += ["", f"## {title}", "", before, "", *lines, *(["", after] if after else [])]
         print("\n".join(lines), f"({time.monotonic() - begin:.0f} s)", sep="\n", flush=True)
     RESULT.write_text("\n".join(parts) + "\n")
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return " ".join(line.partition(":")[2].split()[:2])
-    return platform.machine()
 
 
 if __name__ == "__main__":

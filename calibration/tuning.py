@@ -151,15 +151,13 @@ def tune(wish: Wish, evidence: Evidence, head: Head) -> Tuned:
         fitted = _with_levels(response, evidence, grid, np.ones(images, bool))
         if response is not drawn and response.tuned is not None:
             tuning = replace(tuning, tuned=response.tuned[0])
-        defense = Defense(fitted, None, grid)
-        return Tuned(defense, _counted(tuning, defense, evidence, head), warnings)
+        return _tuned(Defense(fitted, None, grid), tuning, evidence, head, warnings)
     plain = _with_levels(drawn, evidence, grid, np.ones(images, bool))
     most -= _losses(Defense(plain, None, grid), evidence, head)
     threshold = fit_threshold(wish.score, evidence.logits, evidence.right, most, grid)
     if threshold is None:
         warnings += (_stays_open(images, budget, most),)
-        defense = Defense(plain, None, grid)
-        return Tuned(defense, _counted(tuning, defense, evidence, head), warnings)
+        return _tuned(Defense(plain, None, grid), tuning, evidence, head, warnings)
     fitted = _with_levels(drawn, evidence, grid, ~threshold.gated(evidence.logits, grid))
     levels = fitted.table_levels() if is_table(fitted) else Levels((-128,), (1.0,))
     reference = evidence.logits if evidence.reference is None else evidence.reference
@@ -172,8 +170,7 @@ def tune(wish: Wish, evidence: Evidence, head: Head) -> Tuned:
         reference_gated=found.reference_gated,
         wrong_class_bits=found.bits,
     )
-    defense = Defense(fitted, found.gate, grid)
-    return Tuned(defense, _counted(tuning, defense, evidence, head), warnings)
+    return _tuned(Defense(fitted, found.gate, grid), tuning, evidence, head, warnings)
 
 
 def _drawn(wish: Wish, classes: int) -> Response:
@@ -242,10 +239,11 @@ def _losses(defense: Defense, evidence: Evidence, head: Head) -> int:
     return int((evidence.right & changed).sum())
 
 
-def _counted(tuning: Tuning, defense: Defense, evidence: Evidence, head: Head) -> Tuning:
+def _tuned(defense: Defense, tuning: Tuning, evidence: Evidence, head: Head, warnings: tuple[str, ...]) -> Tuned:
+    """The defense with what it loses counted."""
     lost = _losses(defense, evidence, head)
     bound = 0.0 if defense.keeps_argmax else 100 * upper_bound(lost, tuning.images)
-    return replace(tuning, lost=lost, bound=bound)
+    return Tuned(defense, replace(tuning, lost=lost, bound=bound), warnings)
 
 
 def _stays_open(images: int, budget: float, most: int) -> str:
