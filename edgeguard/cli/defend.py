@@ -28,7 +28,11 @@ __all__ = ["defend"]
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Artifact; default: MODEL.edgeguard.")
 @defense_options
 @click.option("--target", type=click.Choice(list(TARGETS)), default=DEFAULT_TARGET, show_default=True, help="Device.")
-@click.option("--validation", type=click.Path(path_type=Path), help="Images to measure on: folder, .npz (x, y), .npy.")
+@click.option(
+    "--validation",
+    type=click.Path(path_type=Path),
+    help="Images to tune and measure on, which the network was not trained on: folder, .npz (x, y), .npy.",
+)
 @preprocess_options
 @click.option("--labels", type=click.Path(path_type=Path), help="Class names: one a line, or a JSON list.")
 @click.option("--input-shape", metavar="C,H,W", callback=numbers(int), help="Of one input, if the file does not say.")

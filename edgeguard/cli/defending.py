@@ -10,7 +10,7 @@ import click
 
 from edgeguard.cli.options import pairs
 from edgeguard.defenses.gate import SCORES
-from edgeguard.defenses.registry import DEFENSES
+from edgeguard.defenses.registry import DEFAULT_DEFENSE, DEFENSES
 
 __all__ = ["defense_options"]
 
@@ -23,7 +23,9 @@ def defense_options(function: F) -> F:
     for option in reversed(
         (
             click.option(
-                "--defense", type=click.Choice(list(DEFENSES)), help="Which defense; see: edgeguard defenses."
+                "--defense",
+                type=click.Choice(list(DEFENSES)),
+                help=f"Which defense; default: {DEFAULT_DEFENSE}. See: edgeguard defenses.",
             ),
             click.option(
                 "--defense-param", multiple=True, metavar="NAME=VALUE", callback=pairs, help="A defense's parameter."

@@ -38,7 +38,11 @@ __all__ = ["export"]
 )
 @click.option("--calibration-limit", type=click.IntRange(min=1), help="Use at most this many, evenly spread.")
 @click.option("--observer", type=click.Choice(list(OBSERVERS)), default=DEFAULT_OBSERVER, show_default=True)
-@click.option("--validation", type=click.Path(path_type=Path), help="Other images, to measure on: folder, .npz (x, y).")
+@click.option(
+    "--validation",
+    type=click.Path(path_type=Path),
+    help="Other images, to tune a defense and measure on: folder, .npz (x, y).",
+)
 @click.option(
     "--head",
     type=click.Choice(["float", "int8"]),
