@@ -20,6 +20,8 @@ Array = np.ndarray[Any, Any]
 _BITS = 5
 _PLUS_AND_MINUS = 2
 _UNIT = 1 << 53
+# Fewer images than this say nothing of a class's mean and deviation.
+_LEAST_OF_A_CLASS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ def _per_class(logits: Array, right: Array, most: int, grid: Grid) -> Threshold 
     means, deviations = np.full(classes, mean), np.full(classes, deviation)
     for own in range(classes):
         mine = peaks[top == own]
-        if len(mine) >= 2 * _BITS and mine.std() > 0:
+        if len(mine) >= _LEAST_OF_A_CLASS and mine.std() > 0:
             means[own], deviations[own] = mine.mean(), mine.std()
     distance = (peaks - means[top]) / deviations[top]
     edge = np.sort(distance[right])[most]

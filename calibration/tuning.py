@@ -12,12 +12,12 @@ from edgeguard.calibration.gating import FittedGate, fit_gate, fit_threshold
 from edgeguard.calibration.levels import fit_levels
 from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.gate import Score
-from edgeguard.defenses.head import Grid, Head
+from edgeguard.defenses.head import Grid, Head, posterior
 from edgeguard.defenses.numpy_ops import NumpyOps
 from edgeguard.defenses.record import Tuning
 from edgeguard.defenses.registry import parameters, tables
-from edgeguard.defenses.response import Response, is_table
-from edgeguard.defenses.rows import Levels
+from edgeguard.defenses.response import KeyedResponse, Response, is_table
+from edgeguard.defenses.rows import ONE_LEVEL
 from edgeguard.errors import BadData, UsageError
 from edgeguard.keys import MasterKey
 
@@ -159,7 +159,7 @@ def tune(wish: Wish, evidence: Evidence, head: Head) -> Tuned:
         warnings += (_stays_open(images, budget, most),)
         return _tuned(Defense(plain, None, grid), tuning, evidence, head, warnings)
     fitted = _with_levels(drawn, evidence, grid, ~threshold.gated(evidence.logits, grid))
-    levels = fitted.table_levels() if is_table(fitted) else Levels((-128,), (1.0,))
+    levels = fitted.table_levels() if is_table(fitted) else ONE_LEVEL
     reference = evidence.logits if evidence.reference is None else evidence.reference
     found: FittedGate = fit_gate(cast(MasterKey, wish.key), threshold, reference, levels, evidence.logits, grid)
     tuning = replace(
@@ -177,7 +177,7 @@ def _drawn(wish: Wish, classes: int) -> Response:
     """The response with what its key decides."""
     if not wish.response.keyed:
         return wish.response
-    return cast(Any, wish.response).drawn(wish.key, classes)  # type: ignore[no-any-return]
+    return cast(KeyedResponse, wish.response).drawn(cast(MasterKey, wish.key), classes)
 
 
 def _grid(logits: Array) -> Grid:
@@ -193,8 +193,7 @@ def _with_levels(response: Response, evidence: Evidence, grid: Grid, honest: Arr
         return response
     logits = evidence.logits[honest]
     if evidence.labels is None:
-        shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        worth = 1 / shifted.sum(axis=-1)
+        worth = posterior(NumpyOps(), Head("logits", logits.shape[-1]), logits).max(axis=-1)
     else:
         worth = evidence.right[honest].astype(np.float64)
     wanted = int(parameters(response)["levels"])

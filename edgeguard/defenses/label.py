@@ -13,7 +13,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from edgeguard.defenses.rows import Levels, Rows
+from edgeguard.defenses.rows import ONE_LEVEL, Levels, Rows
 
 __all__ = ["Label"]
 
@@ -38,7 +38,7 @@ class Label:
 
     def table_levels(self) -> Levels:
         """One for all."""
-        return Levels((-128,), (1.0,))
+        return ONE_LEVEL
 
     def table_rows(self, classes: int) -> Rows:
         """The unit vectors."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgeguard.errors import UsageError
 
-__all__ = ["GRID_STEP", "Levels", "Rows", "least_confidence"]
+__all__ = ["GRID_STEP", "ONE_LEVEL", "Levels", "Rows", "least_confidence"]
 
 Array = np.ndarray[Any, Any]
 
@@ -64,6 +64,10 @@ class Levels:
     def by_step(self) -> Array:
         """The level of each step from -128 on, int64 ``[256]``."""
         return self.of(np.arange(-128, 128))
+
+
+ONE_LEVEL = Levels((-128,), (1.0,))
+"""Of a table without levels."""
 
 
 @dataclass(frozen=True, slots=True)
