@@ -17,7 +17,6 @@ from edgeguard.defenses.gate import Score
 from edgeguard.defenses.registry import DEFAULT_DEFENSE
 from edgeguard.errors import BadModel
 from edgeguard.extras import require
-from edgeguard.preprocess import Layout
 from edgeguard.targets import DEFAULT_TARGET, TARGETS, find_target
 
 __all__ = ["defend"]
@@ -50,14 +49,7 @@ def defend(
     queries: Path | None,
     target: str,
     validation: Path | None,
-    preprocess: str | None,
-    crop: float | None,
-    colour: str | None,
-    layout: Layout,
-    mean: tuple[float, ...] | None,
-    std: tuple[float, ...] | None,
-    scale: float | None,
-    resample: str | None,
+    preprocessing: Chosen,
     labels: Path | None,
     input_shape: tuple[int, ...] | None,
     force: bool,
@@ -88,7 +80,7 @@ def defend(
             load=LoadRequest(model, input_shape=input_shape, accepts="quantized"),
             output=output or model.with_suffix(".edgeguard"),
             target=find_target(target),
-            preprocess=Chosen(preprocess, crop, colour, layout, mean, std, scale, resample, console.warn),
+            preprocess=preprocessing.heard_by(console.warn),
             calibration=CalibrationChoice(None, DEFAULT_OBSERVER),
             quantization=None,
             defense=DefenseChoice(defense or DEFAULT_DEFENSE, defense_param, placement, gate, budget, key, queries),

@@ -17,7 +17,6 @@ from edgeguard.defenses.gate import Score
 from edgeguard.defenses.registry import DEFAULT_DEFENSE, answers_from_table
 from edgeguard.errors import UsageError
 from edgeguard.extras import require
-from edgeguard.preprocess import Layout
 from edgeguard.targets import DEFAULT_TARGET, TARGETS, find_target
 
 __all__ = ["export"]
@@ -77,14 +76,7 @@ def export(
     validation: Path | None,
     head: Literal["float", "int8"] | None,
     keep_float: tuple[str, ...],
-    preprocess: str | None,
-    crop: float | None,
-    colour: str | None,
-    layout: Layout,
-    mean: tuple[float, ...] | None,
-    std: tuple[float, ...] | None,
-    scale: float | None,
-    resample: str | None,
+    preprocessing: Chosen,
     labels: Path | None,
     input_shape: tuple[int, ...] | None,
     arch: str | None,
@@ -130,7 +122,7 @@ def export(
             load=LoadRequest(model, arch, arch_arg, input_shape, trust_pickle),
             output=output or model.with_suffix(".edgeguard"),
             target=find_target(target),
-            preprocess=Chosen(preprocess, crop, colour, layout, mean, std, scale, resample, console.warn),
+            preprocess=preprocessing.heard_by(console.warn),
             calibration=CalibrationChoice(calibration, observer, calibration_limit),
             quantization=QuantizationChoice(head or ("int8" if on_integers else "float"), keep_float) if int8 else None,
             defense=DefenseChoice(name, defense_param, placement, gate, budget, key, queries) if defended else None,

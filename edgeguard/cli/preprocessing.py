@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import click
@@ -16,6 +17,8 @@ __all__ = ["Chosen", "numbers", "preprocess_options"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 _DEFAULT = "unit"
+_LAYOUT: Layout = "nchw"
+_OVERRIDES = ("crop", "colour", "mean", "std", "scale", "resample")
 
 
 def numbers(kind: type[int] | type[float]) -> Callable[[click.Context, click.Parameter, str | None], Any]:
@@ -33,7 +36,15 @@ def numbers(kind: type[int] | type[float]) -> Callable[[click.Context, click.Par
 
 
 def preprocess_options(function: F) -> F:
-    """Preset and overrides, collected by :class:`Chosen`."""
+    """Preset and overrides, handed over together as ``preprocessing``, a :class:`Chosen`."""
+
+    @functools.wraps(function)
+    def collected(*, preprocess: str | None, **options: Any) -> Any:
+        names = [field.name for field in fields(Chosen) if field.name in options]
+        chosen = Chosen(preprocess, **{name: options.pop(name) for name in names})
+        return function(preprocessing=chosen, **options)
+
+    decorated: Any = collected
     for option in reversed(
         (
             click.option(
@@ -41,7 +52,7 @@ def preprocess_options(function: F) -> F:
             ),
             click.option("--crop", type=float, help="Resize the shorter side to size/CROP and cut the centre."),
             click.option("--colour", type=click.Choice(["rgb", "bgr", "grey"]), help="Order of the channels."),
-            click.option("--layout", type=click.Choice(["nchw", "nhwc"]), default="nchw", help="Order of the axes."),
+            click.option("--layout", type=click.Choice(["nchw", "nhwc"]), default=_LAYOUT, help="Order of the axes."),
             click.option("--mean", callback=numbers(float), help="Per channel, in units of pixel x scale: M or R,G,B."),
             click.option("--std", callback=numbers(float), help="Per channel, in units of pixel x scale: S or R,G,B."),
             click.option("--scale", type=float, help="What pixels (0..255) are multiplied with."),
@@ -50,8 +61,13 @@ def preprocess_options(function: F) -> F:
             ),
         )
     ):
-        function = option(function)
-    return function
+        decorated = option(decorated)
+    result: F = decorated
+    return result
+
+
+def _unheard(_: str) -> None:
+    """A warning that nobody listens for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +86,24 @@ class Chosen:
     std: tuple[float, ...] | None
     scale: float | None
     resample: str | None
-    warn: Callable[[str], None]
+    warn: Callable[[str], None] = _unheard
+
+    def heard_by(self, warn: Callable[[str], None]) -> Chosen:
+        """The same, its warnings told to somebody."""
+        return replace(self, warn=warn)
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What was said, by option; what was not is ``None`` or ``False``."""
+        said: dict[str, Any] = {f"--{name}": getattr(self, name) for name in _OVERRIDES}
+        return {"--preprocess": self.preset, **said, "--layout": self.layout != _LAYOUT}
 
     def __call__(self, input_shape: tuple[int, ...]) -> Preprocess | None:
         """The preprocessing for a network's input shape.
 
         :raises UsageError: what was said fits no image, or not this network's.
         """
-        overrides: dict[str, Any] = {
-            name: value
-            for name in ("crop", "colour", "mean", "std", "scale", "resample")
-            if (value := getattr(self, name)) is not None
-        }
+        overrides: dict[str, Any] = {name: value for name in _OVERRIDES if (value := getattr(self, name)) is not None}
         said = self.preset is not None or bool(overrides)
         channels = input_shape[0 if self.layout == "nchw" else -1]
         if len(input_shape) != 3 or (channels not in (1, 3) and not said):

@@ -25,7 +25,6 @@ from edgeguard.cli.preprocessing import Chosen, numbers, preprocess_options
 from edgeguard.errors import UsageError
 from edgeguard.extras import require
 from edgeguard.keys import read_key
-from edgeguard.preprocess import Layout
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,14 +77,7 @@ def trace(
     classes: int | None,
     draws: int,
     seed: int | None,
-    preprocess: str | None,
-    crop: float | None,
-    colour: str | None,
-    layout: Layout,
-    mean: tuple[float, ...] | None,
-    std: tuple[float, ...] | None,
-    scale: float | None,
-    resample: str | None,
+    preprocessing: Chosen,
     input_shape: tuple[int, ...] | None,
     arch: str | None,
     arch_arg: tuple[tuple[str, str], ...],
@@ -108,19 +100,9 @@ def trace(
     owner = read_key(key)
     commitment = owner.commitment
     of_a_file = {"--input-shape": input_shape, "--arch": arch, "--arch-arg": arch_arg, "--trust-pickle": trust_pickle}
-    of_images = {
-        "--preprocess": preprocess,
-        "--crop": crop,
-        "--colour": colour,
-        "--layout": layout != "nchw",
-        "--mean": mean,
-        "--std": std,
-        "--scale": scale,
-        "--resample": resample,
-    }
     saved = suspect.suffix in ANSWER_SUFFIXES and not suspect.is_dir()
     if saved:
-        _refuse("saved answers", {"--data": data, "--limit": limit} | of_images | of_a_file)
+        _refuse("saved answers", {"--data": data, "--limit": limit} | preprocessing.given | of_a_file)
     elif data is None:
         raise UsageError("trace has to ask the suspect something", where="--data", fix="Pass images with --data")
     with Console() as console:
@@ -133,14 +115,14 @@ def trace(
         if data is None:
             blocks = read_answers(suspect)
         elif suspect.is_dir():
-            _refuse("an artifact", of_images | of_a_file)
+            _refuse("an artifact", preprocessing.given | of_a_file)
             blocks = answers(artifact_suspect(suspect), data)
         else:
             require("onnx", "export")
             from edgeguard.export.loading import LoadRequest
 
             request = LoadRequest(suspect, arch, arch_arg, input_shape, trust_pickle, accepts="quantized")
-            chosen = Chosen(preprocess, crop, colour, layout, mean, std, scale, resample, console.warn)
+            chosen = preprocessing.heard_by(console.warn)
             blocks = answers(model_suspect(request, chosen), data)
         ranks, queries = rank_all(blocks, str(suspect), classes=classes)
         console.step("comparing your key with random ones")
