@@ -17,7 +17,8 @@ from edgeguard.fleet.transport import Done, OnLine, Transport
 
 __all__ = ["call", "script_source"]
 
-# Read by whatever Python the device has. Descriptor 1 is kept for the answer alone.
+# Read by whatever Python the device has. Descriptor 1 is kept for the answer alone. The end is abrupt because a script
+# may still have a thread that waits for stdin, which Python cannot shut down in an orderly way.
 _BOOT = """
 import json, os, sys
 answer_to = os.dup(1); os.dup2(2, 1)
@@ -38,6 +39,8 @@ except Exception as error:
     what = str(error.args[0]) if kind == "Refused" else kind + ": " + str(error)
     answer = {"failed": {"kind": kind, "what": what, "fix": fix}}
 with os.fdopen(answer_to, "w") as stream: stream.write(json.dumps(answer))
+sys.stdout.flush(); sys.stderr.flush()
+os._exit(0)
 """
 _NOT_FOUND = 127
 _DISK = {
