@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import json
+import threading
 from collections.abc import Iterable, Iterator
 from importlib import resources
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from edgeguard.errors import DeviceError
 from edgeguard.fleet.transport import Done, OnLine, Transport
 
-__all__ = ["call", "script_source"]
+__all__ = ["call", "call_attended", "script_source"]
 
 # Read by whatever Python the device has. Descriptor 1 is kept for the answer alone. The end is abrupt because a script
 # may still have a thread that waits for stdin, which Python cannot shut down in an orderly way.
@@ -78,6 +79,28 @@ def call(
         on_line=on_line,
     )
     return _understood(done, transport.name)
+
+
+def call_attended(
+    transport: Transport,
+    script: str,
+    request: dict[str, Any],
+    *,
+    payload: Iterable[bytes] = (),
+    timeout: float,
+    on_line: OnLine | None = None,
+) -> dict[str, Any]:
+    """Like :func:`call`, but the payload ends only when the script has: if it ends sooner, the host is gone."""
+    answered = threading.Event()
+
+    def attended() -> Iterator[bytes]:
+        yield from payload
+        answered.wait()
+
+    try:
+        return call(transport, script, request, payload=attended(), timeout=timeout, on_line=on_line)
+    finally:
+        answered.set()
 
 
 def script_source(script: str) -> bytes:

@@ -114,6 +114,7 @@ def _feed(stream: IO[bytes], chunks: Iterable[bytes]) -> None:
     try:
         for chunk in chunks:
             stream.write(chunk)
+            stream.flush()  # the next chunk may be long in coming
         stream.close()
     except OSError:
         pass  # it ended before it had read everything: how it ended says why
