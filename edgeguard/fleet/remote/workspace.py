@@ -1,4 +1,4 @@
-"""Run a command of edgeguard on the device among files that were sent along, and leave nothing of them behind.
+"""Run the Python of edgeguard's environment on the device among files sent along, and leave nothing of them behind.
 
 The files go to a directory of their own below ``work/``. It is removed when the command ends, when the host goes away
 (its end of stdin closes) and, after a power cut, by the next call: a directory that nobody holds locked is a dead
@@ -27,7 +27,7 @@ def main(request: dict[str, Any], payload: BinaryIO) -> dict[str, Any]:
     """Unpack, run, clean up.
 
     :param request: ``directory`` (edgeguard's on the device), ``files`` (``path`` of at most one folder and a name,
-        ``size``, ``sha256``; their bytes follow on ``payload``), ``command`` (arguments of edgeguard).
+        ``size``, ``sha256``; their bytes follow on ``payload``), ``arguments`` (Python's).
     :return: ``code`` and ``stdout`` of the command.
     """
     home = os.path.join(os.path.expanduser("~"), request["directory"])
@@ -42,7 +42,7 @@ def main(request: dict[str, Any], payload: BinaryIO) -> dict[str, Any]:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         receive(place, request["files"], payload)
-        return run(python, request["command"], place, payload)
+        return run(python, request["arguments"], place, payload)
     finally:
         shutil.rmtree(place, ignore_errors=True)
         os.close(lock)
@@ -88,13 +88,17 @@ def receive(place: str, files: list[dict[str, Any]], payload: BinaryIO) -> None:
 
 
 def run(python: str, arguments: list[str], place: str, payload: BinaryIO) -> dict[str, Any]:
-    """Run edgeguard in ``place``; its stderr is ours. It ends when the host does."""
-    command = [python, "-P", "-m", "edgeguard.cli", *arguments]
+    """Run Python in ``place``; its stderr is ours. It ends when the host does."""
     environment = dict(os.environ, OPENBLAS_NUM_THREADS="1", TMPDIR=place)
     # A file, not a pipe: nobody reads while the watch below waits.
     with tempfile.TemporaryFile(dir=place) as stdout:
         process = subprocess.Popen(
-            command, cwd=place, env=environment, stdin=subprocess.DEVNULL, stdout=stdout, start_new_session=True
+            [python, *arguments],
+            cwd=place,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            start_new_session=True,
         )
         threading.Thread(target=end_with_host, args=(process, payload), daemon=True).start()
         try:
