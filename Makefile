@@ -6,12 +6,15 @@ READY := $(VENV)/.edgeguard-ready
 TYPES := build/types
 # Workers of the test suite.
 JOBS ?= 2
+# The core of the emulated device: cortex-a53 (Raspberry Pi 3, Zero 2 W), cortex-a72 (4) or cortex-a76 (5).
+CORE ?= cortex-a76
 
-.PHONY: help setup demo test lint type format clean
+.PHONY: help setup demo test device device-tools lint type format clean
 
 help:
 	@echo "make demo     train, export, verify and measure a small network: the whole story"
 	@echo "make test     the test suite"
+	@echo "make device   build and start the emulated Raspberry Pi (CORE=$(CORE)); again: the one that runs"
 	@echo "make lint     ruff"
 	@echo "make type     mypy, strict"
 	@echo "make format   let ruff rewrite what it can"
@@ -37,6 +40,13 @@ demo: $(READY)
 test: $(READY)
 	@if grep -rqs --include='*.py' 'mark\.serial' tests; then $(BIN)/python -m pytest -m serial; fi
 	$(BIN)/python -m pytest -m "not serial" -n $(JOBS) --dist worksteal
+
+device: $(READY)
+	$(BIN)/python -m device_tests.emulator start --core $(CORE)
+
+# What the emulated device needs of Debian: installed when root, else named.
+device-tools: $(READY)
+	$(BIN)/python -m device_tests.emulator tools
 
 lint: $(READY)
 	$(BIN)/ruff check .

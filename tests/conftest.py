@@ -7,6 +7,8 @@ from types import ModuleType
 
 import pytest
 
+from device_tests.emulator.fixtures import emulated  # noqa: F401 - a fixture, found by its name
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
