@@ -20,6 +20,7 @@ __all__ = ["COMMANDS", "cli", "main"]
 COMMANDS: dict[str, str] = {
     "accuracy": "edgeguard.cli.accuracy:accuracy",
     "bench": "edgeguard.cli.bench:bench",
+    "compare": "edgeguard.cli.compare:compare",
     "defend": "edgeguard.cli.defend:defend",
     "defenses": "edgeguard.cli.defenses:defenses",
     "demo": "edgeguard.cli.demo:demo",

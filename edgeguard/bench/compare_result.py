@@ -1,0 +1,84 @@
+"""A benchmark of ours as something to compare: time, ratios and memory, or instructions where time means nothing."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from edgeguard.bench.compare_context import result_context
+from edgeguard.bench.compare_recording import Recording, Series
+from edgeguard.bench.intervals import log_ratios, trimmed_mean
+from edgeguard.bench.result import Process, Result
+from edgeguard.bench.variants import CONTROL, FLOAT, INT8
+from edgeguard.errors import InvalidMeasurement
+
+__all__ = ["record_result"]
+
+
+def record_result(result: Result, where: str) -> Recording:
+    """What is compared of a result.
+
+    - time: the median run of each variant in each process;
+    - ratios, one per process, as in :mod:`~edgeguard.bench.intervals`: of int8 to float, and of the artifact to int8,
+      or to float where there is no int8 (else it would be the product of two that are judged already);
+    - memory: the peak of each cold start.
+
+    The control is left out: it is the artifact again. What an emulated machine took is left out as well.
+
+    :param where: its path, for messages.
+    :raises InvalidMeasurement: its verdict says so.
+    """
+    if result.verdict.status == "invalid":
+        reasons = "; ".join(reason.text for reason in result.verdict.reasons if reason.status == "invalid")
+        raise InvalidMeasurement(
+            f"this result is not to be trusted, nothing can be concluded from it: {reasons}",
+            where=where,
+            fix="Measure again",
+        )
+    measured = (*_times(result), *_ratios(result)) if result.device_kind != "emulated" else ()
+    return Recording(where, "edgeguard", result_context(result), (*measured, *_memory(result)))
+
+
+def _times(result: Result) -> list[Series]:
+    """Of processes that say something: a file may come from anywhere."""
+    found = []
+    for variant in result.variants:
+        samples = [_samples(process, variant.name) for process in result.processes]
+        medians = tuple(max(1.0, float(np.median(one))) / 1e9 for one in samples if one)
+        if medians and variant.name != CONTROL:
+            found.append(Series(variant.name, "time", medians))
+    return found
+
+
+def _samples(process: Process, name: str) -> list[int]:
+    return [value for block in process.blocks for value in block.samples_ns.get(name, ())]
+
+
+def _ratios(result: Result) -> list[Series]:
+    found = []
+    for numerator, denominator in _pairs(result):
+        paired = [
+            [block for block in process.blocks if block.samples_ns.get(numerator) and block.samples_ns.get(denominator)]
+            for process in result.processes
+        ]
+        logs = [float(trimmed_mean(log_ratios(blocks, numerator, denominator))) for blocks in paired if blocks]
+        if logs:
+            found.append(Series(f"{numerator}/{denominator}", "ratio", tuple(map(math.exp, logs))))
+    return found
+
+
+def _pairs(result: Result) -> list[tuple[str, str]]:
+    names = {variant.name for variant in result.variants}
+    deployed = [name for name in ("defended", "deployed") if name in names]
+    base = INT8 if INT8 in names else FLOAT
+    wanted = [(INT8, FLOAT), *((name, base) for name in deployed)]
+    return [pair for pair in wanted if names.issuperset(pair)]
+
+
+def _memory(result: Result) -> list[Series]:
+    return [
+        Series(entry.name, "memory", tuple(max(1, start.peak_kib) * 1024.0 for start in entry.starts))
+        for entry in result.cold
+        if entry.starts
+    ]
