@@ -9,22 +9,31 @@ from edgeguard.bench.device_kind import DeviceKind
 from edgeguard.bench.host_state import HostState
 from edgeguard.bench.intervals import Interval
 from edgeguard.bench.percentiles import fewest_samples
-from edgeguard.bench.result import Latency, Ratio
+from edgeguard.bench.result import Counts, Latency, Ratio
 from edgeguard.bench.variants import CONTROL, FLOAT, INT8
 
 __all__ = ["find"]
 
 
 def find(
-    kind: DeviceKind, cpu: CpuFacts, after: HostState, ratios: Sequence[Ratio], latency: Sequence[Latency]
+    kind: DeviceKind,
+    cpu: CpuFacts,
+    after: HostState,
+    ratios: Sequence[Ratio],
+    latency: Sequence[Latency],
+    counts: Counts | None = None,
 ) -> tuple[str, ...]:
     """The sentences, the most important first."""
     sentences = []
     if kind.kind == "emulated":
         sentences.append(f"This machine is emulated ({kind.evidence}): its times are no latency, and none is reported.")
+        if counts is not None:
+            sentences.append("Instructions rank costs; they know neither caches nor how wide a CPU is.")
     for ratio in ratios:
         if ratio.interval is not None:
             sentences.append(_ratio(ratio, ratio.interval, cpu))
+    if counts is not None:
+        sentences += _instructions(counts)
     sentences += _unstated(latency)
     throttled = after.throttled
     if throttled is not None and throttled.since_boot:
@@ -64,6 +73,25 @@ def _cost(ratio: Ratio, interval: Interval) -> str:
     word = "slower" if interval.low > 1 else "faster"
     low, high = sorted((abs(interval.low - 1), abs(interval.high - 1)))
     return f"{names}: {abs(interval.estimate - 1):.1%} {word} (between {low:.1%} and {high:.1%})."
+
+
+def _instructions(counts: Counts) -> list[str]:
+    """Ratios of instructions: a cost that knows neither caches nor how many instructions a cycle takes."""
+    sentences = []
+    for entry in counts.ratios:
+        if entry.numerator == CONTROL:
+            sentences.append(
+                f"The control's instructions differ by {abs(entry.ratio - 1):.2%}: smaller differences of instructions "
+                f"mean nothing."
+            )
+        elif (entry.numerator, entry.denominator) == (INT8, FLOAT):
+            sentences.append(f"int8 needs {entry.ratio:.3f} of float's instructions.")
+        else:
+            word = "more" if entry.ratio >= 1 else "fewer"
+            sentences.append(
+                f"{entry.numerator} against {entry.denominator}: {abs(entry.ratio - 1):.1%} {word} instructions."
+            )
+    return sentences
 
 
 def _times(interval: Interval) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,20 +16,20 @@ from typing import Protocol
 from edgeguard import __version__
 from edgeguard.artifact import MANIFEST, Artifact, open_artifact
 from edgeguard.bench.device_facts import read_device
-from edgeguard.bench.device_kind import device_kind
+from edgeguard.bench.device_kind import DeviceKind, device_kind
+from edgeguard.bench.figures import count_figures, latencies, pooled, ratios
 from edgeguard.bench.findings import find
-from edgeguard.bench.host_state import read_state
-from edgeguard.bench.intervals import log_ratios, ratio_interval
+from edgeguard.bench.host_state import HostState, read_state
 from edgeguard.bench.messages import ColdAnswer
-from edgeguard.bench.percentiles import percentile_estimate
-from edgeguard.bench.result import ArtifactFacts, Cold, Latency, Process, Ratio, Result
-from edgeguard.bench.sampling import cold_start, sample
-from edgeguard.bench.settings import EFFORTS, Plan, Settings, make_plan
-from edgeguard.bench.variants import CONTROL, FLOAT, INT8, Variant, Variants, choose_variants, deployed_name
-from edgeguard.bench.verdict import Evidence, judge
+from edgeguard.bench.pmu import Event
+from edgeguard.bench.result import ArtifactFacts, Cold, Counts, Latency, Process, Ratio, Result
+from edgeguard.bench.sampling import cold_start, count, sample
+from edgeguard.bench.settings import EFFORTS, Plan, Settings, make_count_plan, make_plan
+from edgeguard.bench.variants import CONTROL, Variants, choose_variants, deployed_name
+from edgeguard.bench.verdict import Evidence, Verdict, judge, judge_counts
 from edgeguard.digests import file_digest
 
-__all__ = ["Reporter", "latencies", "measure", "ratios"]
+__all__ = ["Reporter", "measure"]
 
 
 class Reporter(Protocol):
@@ -39,6 +40,22 @@ class Reporter(Protocol):
 
     def progress(self, done: int, total: int) -> None:
         """Within a stage."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What the main part of a measurement took and made of it; see :class:`~edgeguard.bench.result.Result`."""
+
+    plan: Plan
+    before: HostState
+    after: HostState
+    cold: tuple[Cold, ...]
+    processes: tuple[Process, ...]
+    latency: tuple[Latency, ...]
+    ratios: tuple[Ratio, ...]
+    counts: Counts | None
+    not_counted: dict[Event, str]
+    verdict: Verdict
 
 
 def measure(path: Path, settings: Settings, reporter: Reporter) -> Result:
@@ -54,31 +71,11 @@ def measure(path: Path, settings: Settings, reporter: Reporter) -> Result:
     kind = device_kind()
     with tempfile.TemporaryDirectory(prefix="edgeguard-bench-") as scratch:
         variants = choose_variants(artifact, Path(scratch))
-        cold = _cold_starts(variants, settings, reporter)
-        run_ms = _run_ms(cold, deployed_name(artifact))
-        plan = make_plan(settings, run_ms)
-        reporter.step(
-            f"Timing {', '.join(run_ms)}: {plan.processes} processes, each {plan.blocks} blocks of {plan.runs} runs"
-        )
-        before = read_state()
-        processes = sample(
-            variants.subjects, plan, lambda done: reporter.progress(done, plan.processes), sum(run_ms.values())
-        )
-        after = read_state()
+        if kind.kind == "emulated":
+            taken = _counts_alone(variants, settings, reporter)
+        else:
+            taken = _times_and_counts(variants, settings, kind, deployed_name(artifact), reporter)
     device = read_device(kind.model)
-    believed = kind.kind != "emulated"
-    ratio_list = ratios(processes, variants.timed, plan)
-    stated = latencies(processes, variants.timed) if believed else ()
-    control = next((ratio.interval for ratio in ratio_list if ratio.numerator == CONTROL), None)
-    evidence = Evidence(
-        kind=kind.kind,
-        before=before,
-        after=after,
-        windows=[process.window for process in processes],
-        samples={variant.name: len(_pooled(processes, variant.name)) for variant in variants.timed},
-        control=control if believed else None,
-    )
-    ratio_list = ratio_list if believed else ()
     return Result(
         device_kind=kind.kind,
         kind_evidence=kind.evidence,
@@ -86,58 +83,95 @@ def measure(path: Path, settings: Settings, reporter: Reporter) -> Result:
         seconds=round(time.perf_counter() - clock, 3),
         artifact=_artifact_facts(artifact),
         tools=_tools(),
-        plan=plan,
+        plan=taken.plan,
         device=device,
-        before=before,
-        after=after,
+        before=taken.before,
+        after=taken.after,
         variants=variants.timed,
         skipped=variants.skipped,
-        cold=cold,
-        latency=stated,
-        ratios=ratio_list,
-        verdict=judge(evidence),
-        findings=find(kind, device.cpu, after, ratio_list, stated),
-        processes=processes,
+        cold=taken.cold,
+        latency=taken.latency,
+        ratios=taken.ratios,
+        verdict=taken.verdict,
+        findings=find(kind, device.cpu, taken.after, taken.ratios, taken.latency, taken.counts),
+        processes=taken.processes,
+        counts=taken.counts,
+        not_counted=taken.not_counted,
     )
 
 
-def latencies(processes: Sequence[Process], variants: Sequence[Variant]) -> tuple[Latency, ...]:
-    """Percentiles of every variant, over all processes."""
-    result = []
-    for variant in variants:
-        samples = _pooled(processes, variant.name)
-        p50, p90, p99 = (percentile_estimate(samples, percentile) for percentile in (0.5, 0.9, 0.99))
-        result.append(Latency(variant.name, len(samples), p50, p90, p99))
-    return tuple(result)
+def _times_and_counts(
+    variants: Variants, settings: Settings, kind: DeviceKind, deployed: str, reporter: Reporter
+) -> _Taken:
+    """On a real machine."""
+    cold = _cold_starts(variants, settings.threads, EFFORTS[settings.effort].cold, reporter)
+    run_ms = _run_ms(cold, deployed)
+    plan = make_plan(settings, run_ms)
+    reporter.step(
+        f"Timing {', '.join(run_ms)}: {plan.processes} processes, each {plan.blocks} blocks of {plan.runs} runs"
+    )
+    before = read_state()
+    processes = sample(
+        variants.subjects, plan, lambda done: reporter.progress(done, plan.processes), sum(run_ms.values())
+    )
+    after = read_state()
+    answer = count(variants.subjects, plan, ("instructions", "cycles"))
+    ratio_list = ratios(processes, variants.timed, plan)
+    evidence = Evidence(
+        kind=kind.kind,
+        before=before,
+        after=after,
+        windows=[process.window for process in processes],
+        samples={variant.name: len(pooled(processes, variant.name)) for variant in variants.timed},
+        control=next((ratio.interval for ratio in ratio_list if ratio.numerator == CONTROL), None),
+    )
+    return _Taken(
+        plan=plan,
+        before=before,
+        after=after,
+        cold=cold,
+        processes=processes,
+        latency=latencies(processes, variants.timed),
+        ratios=ratio_list,
+        counts=count_figures(answer, variants.timed),
+        not_counted=answer.refused,
+        verdict=judge(evidence),
+    )
 
 
-def ratios(processes: Sequence[Process], variants: Sequence[Variant], plan: Plan) -> tuple[Ratio, ...]:
-    """The ratios that answer a question: the gain of int8, the cost of the defense, both together, the A/A control."""
-    present = {variant.name for variant in variants}
-    deployed = next(name for name in ("defended", "deployed") if name in present)
-    wanted = ((INT8, FLOAT), (deployed, INT8), (deployed, FLOAT), (CONTROL, deployed))
-    result = []
-    for numerator, denominator in wanted:
-        if {numerator, denominator} <= present:
-            logs = [log_ratios(process.blocks, numerator, denominator) for process in processes]
-            interval = ratio_interval(logs, confidence=plan.confidence, seed=plan.seed)
-            result.append(Ratio(f"{numerator}/{denominator}", numerator, denominator, interval))
-    return tuple(result)
+def _counts_alone(variants: Variants, settings: Settings, reporter: Reporter) -> _Taken:
+    """On an emulated machine: no times, and no cycles either, for an emulator has none."""
+    plan = make_count_plan(settings)
+    cold = _cold_starts(variants, plan.threads, plan.cold, reporter)
+    before = read_state()
+    reporter.step(f"Counting instructions of {', '.join(subject.name for subject in variants.subjects)}")
+    answer = count(variants.subjects, plan, ("instructions",))
+    counts = count_figures(answer, variants.timed)
+    quotients = () if counts is None else counts.ratios
+    control = next((entry.ratio for entry in quotients if entry.numerator == CONTROL), None)
+    return _Taken(
+        plan=plan,
+        before=before,
+        after=read_state(),
+        cold=cold,
+        processes=(),
+        latency=(),
+        ratios=(),
+        counts=counts,
+        not_counted=answer.refused,
+        verdict=judge_counts(control, answer.refused.get("instructions")),
+    )
 
 
-def _pooled(processes: Sequence[Process], name: str) -> list[int]:
-    return [value for process in processes for block in process.blocks for value in block.samples_ns[name]]
-
-
-def _cold_starts(variants: Variants, settings: Settings, reporter: Reporter) -> tuple[Cold, ...]:
+def _cold_starts(variants: Variants, threads: int, rounds: int, reporter: Reporter) -> tuple[Cold, ...]:
     """Round after round: a slow minute must not hit one variant only. The control would only repeat its original."""
     subjects = [subject for subject in variants.subjects if subject.name != CONTROL]
-    rounds = EFFORTS[settings.effort].cold
-    reporter.step(f"Starting {', '.join(subject.name for subject in subjects)} cold, {rounds} times each")
+    times = "once" if rounds == 1 else f"{rounds} times"
+    reporter.step(f"Starting {', '.join(subject.name for subject in subjects)} cold, {times} each")
     starts: dict[str, list[ColdAnswer]] = {subject.name: [] for subject in subjects}
     for number in range(rounds):
         for position, subject in enumerate(subjects):
-            starts[subject.name].append(cold_start(subject, threads=settings.threads))
+            starts[subject.name].append(cold_start(subject, threads=threads))
             reporter.progress(number * len(subjects) + position + 1, rounds * len(subjects))
     return tuple(Cold(name, tuple(answers)) for name, answers in starts.items())
 

@@ -10,10 +10,17 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from edgeguard.bench.codec import decode
+from edgeguard.bench.pmu import Event
+
 __all__ = [
+    "Answer",
     "Block",
     "ColdAnswer",
     "ColdRequest",
+    "CountAnswer",
+    "CountRequest",
+    "Request",
     "Subject",
     "TimeAnswer",
     "TimeRequest",
@@ -84,6 +91,22 @@ class ColdRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class CountRequest:
+    """Count what the CPU does in single runs of all subjects, interleaved.
+
+    :param orders: per round, the names of the subjects in the order of their turns: one counted run each.
+    :param events: what to count; see :mod:`~edgeguard.bench.pmu`.
+    :param warmup: runs of each subject before the first round.
+    """
+
+    subjects: tuple[Subject, ...]
+    orders: tuple[tuple[str, ...], ...]
+    events: tuple[Event, ...]
+    warmup: int
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """One turn of each subject.
 
@@ -142,33 +165,37 @@ class ColdAnswer:
     peak_kib: int
 
 
-def to_json(message: TimeRequest | ColdRequest | TimeAnswer | ColdAnswer) -> str:
+@dataclass(frozen=True, slots=True)
+class CountAnswer:
+    """Answer to a :class:`CountRequest`.
+
+    :param counts: event to name to the counts of its runs, in the order in which they were taken, overhead included.
+    :param overhead: event to the count of a run that does nothing.
+    :param refused: event to the reason for which it is not in ``counts``.
+    """
+
+    counts: dict[Event, dict[str, tuple[int, ...]]]
+    overhead: dict[Event, int]
+    refused: dict[Event, str]
+
+
+Request = TimeRequest | ColdRequest | CountRequest
+Answer = TimeAnswer | ColdAnswer | CountAnswer
+_TYPES: dict[str, type[Request] | type[Answer]] = {
+    kind.__name__: kind for kind in (TimeRequest, TimeAnswer, ColdRequest, ColdAnswer, CountRequest, CountAnswer)
+}
+
+
+def to_json(message: Request | Answer) -> str:
     """One line, tagged with the message's type."""
     return json.dumps({"type": type(message).__name__, **asdict(message)})
 
 
-def from_json(text: str) -> TimeRequest | ColdRequest | TimeAnswer | ColdAnswer:
+def from_json(text: str) -> Request | Answer:
     """The message that :func:`to_json` wrote."""
     data: dict[str, Any] = json.loads(text)
-    match data.pop("type"):
-        case "TimeRequest":
-            data["subjects"] = tuple(Subject(**entry) for entry in data["subjects"])
-            data["creation"] = tuple(data["creation"])
-            data["orders"] = tuple(tuple(order) for order in data["orders"])
-            return TimeRequest(**data)
-        case "ColdRequest":
-            data["subject"] = Subject(**data["subject"])
-            return ColdRequest(**data)
-        case "TimeAnswer":
-            data["blocks"] = tuple(_block(entry) for entry in data["blocks"])
-            window = data["window"]
-            data["window"] = Window(**{**window, "frequency_khz": tuple(window["frequency_khz"])})
-            return TimeAnswer(**data)
-        case "ColdAnswer":
-            return ColdAnswer(**{**data, "warm_ns": tuple(data["warm_ns"])})
-        case unknown:
-            raise ValueError(f"no message is called {unknown!r}")
-
-
-def _block(entry: dict[str, Any]) -> Block:
-    return Block(tuple(entry["order"]), {name: tuple(values) for name, values in entry["samples_ns"].items()})
+    name = data.pop("type")
+    if name not in _TYPES:
+        raise ValueError(f"no message is called {name!r}")
+    message: Request | Answer = decode(_TYPES[name], data)
+    return message

@@ -10,7 +10,18 @@ import sys
 from typing import overload
 
 from edgeguard import errors
-from edgeguard.bench.messages import ColdAnswer, ColdRequest, TimeAnswer, TimeRequest, from_json, to_json
+from edgeguard.bench.messages import (
+    Answer,
+    ColdAnswer,
+    ColdRequest,
+    CountAnswer,
+    CountRequest,
+    Request,
+    TimeAnswer,
+    TimeRequest,
+    from_json,
+    to_json,
+)
 
 __all__ = ["ask_worker"]
 
@@ -25,7 +36,9 @@ _KNOWN: dict[str, type[errors.EdgeguardError]] = {
 def ask_worker(request: TimeRequest, *, timeout: float) -> TimeAnswer: ...
 @overload
 def ask_worker(request: ColdRequest, *, timeout: float) -> ColdAnswer: ...
-def ask_worker(request: TimeRequest | ColdRequest, *, timeout: float) -> TimeAnswer | ColdAnswer:
+@overload
+def ask_worker(request: CountRequest, *, timeout: float) -> CountAnswer: ...
+def ask_worker(request: Request, *, timeout: float) -> Answer:
     """Start a process, let it serve one request, and wait for its end.
 
     :param timeout: seconds after which it is killed.
@@ -62,16 +75,16 @@ def ask_worker(request: TimeRequest | ColdRequest, *, timeout: float) -> TimeAns
     return _understand(done.stdout)
 
 
-def _understand(text: str) -> TimeAnswer | ColdAnswer:
+def _understand(text: str) -> Answer:
     data = json.loads(text)
     if data["type"] in _KNOWN:
         raise _KNOWN[data["type"]](data["what"], where=data["where"], fix=data["fix"])
     answer = from_json(text)
-    assert isinstance(answer, TimeAnswer | ColdAnswer)
+    assert isinstance(answer, Answer)
     return answer
 
 
-def _subject_path(request: TimeRequest | ColdRequest) -> str:
+def _subject_path(request: Request) -> str:
     subjects = (request.subject,) if isinstance(request, ColdRequest) else request.subjects
     return ", ".join(sorted({subject.path for subject in subjects}))
 

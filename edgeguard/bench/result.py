@@ -7,7 +7,7 @@ those and could be derived anew from the file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +17,7 @@ from edgeguard.bench.device_kind import Kind
 from edgeguard.bench.host_state import HostState
 from edgeguard.bench.intervals import Interval
 from edgeguard.bench.messages import Block, ColdAnswer, Window
+from edgeguard.bench.pmu import Event
 from edgeguard.bench.settings import Plan
 from edgeguard.bench.variants import Skipped, Variant
 from edgeguard.bench.verdict import Verdict
@@ -29,16 +30,23 @@ __all__ = [
     "SCHEMA_VERSION",
     "ArtifactFacts",
     "Cold",
+    "CountRatio",
+    "Counted",
+    "Counts",
     "Latency",
     "Process",
     "Ratio",
     "Result",
+    "parse_result",
     "read_result",
     "result_schema",
     "write_result",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_AGAIN = "Measure again with edgeguard bench"
+# Version 1 did not know every reason that a verdict may give today, nor results without samples of time.
+_MIN_READER = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +117,57 @@ class Ratio:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """What the CPU counted of one variant, user space only, worker threads included.
+
+    :param instructions: raw, of each run, in the order in which they were taken.
+    :param cycles: likewise; empty where the machine does not count them.
+    :param median_instructions: per inference: the median less the overhead of counting.
+    :param median_cycles: likewise.
+    """
+
+    name: str
+    instructions: tuple[int, ...]
+    cycles: tuple[int, ...]
+    median_instructions: int
+    median_cycles: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CountRatio:
+    """Instructions of one variant over those of another: medians per inference."""
+
+    name: str
+    numerator: str
+    denominator: str
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Instructions, and cycles where there are any.
+
+    :param overhead: event to the count of a run that does nothing, which is part of the raw values.
+    """
+
+    variants: tuple[Counted, ...]
+    ratios: tuple[CountRatio, ...]
+    overhead: dict[Event, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """The whole result.
 
-    :param device_kind: what an ``emulated`` machine took is no latency of anything: such a result has no ``latency``
-        and no ``ratios``, only the raw samples.
+    :param device_kind: what an ``emulated`` machine took is no latency of anything: such a result has ``counts``, but
+        no ``latency``, ``ratios`` or ``processes``.
     :param kind_evidence: why it is taken for that.
     :param started: when, UTC, ISO 8601.
     :param seconds: how long it all took.
     :param tools: name to version of everything that had a hand in it.
     :param findings: what the figures mean, a sentence each.
+    :param counts: ``None`` where instructions cannot be counted.
+    :param not_counted: event to the reason for which this machine does not count it.
     """
 
     device_kind: Kind
@@ -139,8 +188,10 @@ class Result:
     verdict: Verdict
     findings: tuple[str, ...]
     processes: tuple[Process, ...]
+    counts: Counts | None = None
+    not_counted: dict[Event, str] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
-    min_reader: int = 1
+    min_reader: int = _MIN_READER
 
 
 @cache
@@ -160,30 +211,40 @@ def read_result(path: Path) -> Result:
 
     :raises BadData: the file is missing, not JSON, of a newer format, or does not fit the schema.
     """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadData(f"cannot be read: {error.strerror}", where=str(path)) from None
+    return parse_result(data, str(path))
+
+
+def parse_result(data: bytes, where: str) -> Result:
+    """The result in the bytes of a ``result.json``.
+
+    :param where: what to call their source in an error.
+    :raises BadData: they are not JSON, of a newer format, or do not fit the schema.
+    """
     import json
 
     from pydantic import ValidationError
 
     try:
-        text = path.read_bytes()
-        data = json.loads(text)
-    except OSError as error:
-        raise BadData(f"cannot be read: {error.strerror}", where=str(path)) from None
+        value = json.loads(data)
     except ValueError as error:
-        raise BadData(f"is not JSON: {error}", where=str(path), fix="Measure again with edgeguard bench") from None
-    needed = data.get("min_reader") if isinstance(data, dict) else None
+        raise BadData(f"is not JSON: {error}", where=where, fix=_AGAIN) from None
+    needed = value.get("min_reader") if isinstance(value, dict) else None
     if isinstance(needed, int | float) and needed > SCHEMA_VERSION:
         raise BadData(
             f"needs a reader of schema version {needed}, this one is {SCHEMA_VERSION}",
-            where=str(path),
+            where=where,
             fix="Install a newer edgeguard",
         )
     try:
-        return _adapter().validate_json(text)
+        return _adapter().validate_json(data)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise BadData(f"{name}: {first['msg']}", where=str(path), fix="Measure again with edgeguard bench") from None
+        raise BadData(f"{name}: {first['msg']}", where=where, fix=_AGAIN) from None
 
 
 def result_schema() -> dict[str, Any]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from edgeguard.bench.messages import ColdAnswer, ColdRequest, Subject, TimeRequest
+from edgeguard.bench.messages import ColdAnswer, ColdRequest, CountAnswer, CountRequest, Subject, TimeRequest
 from edgeguard.bench.orders import block_orders, creation_order, process_random
+from edgeguard.bench.pmu import Event
 from edgeguard.bench.processes import ask_worker
 from edgeguard.bench.result import Process
 from edgeguard.bench.settings import Plan
 
-__all__ = ["cold_start", "sample"]
+__all__ = ["cold_start", "count", "sample"]
 
 _COLD_RUNS = 30
 _COLD_BUDGET_MS = 200.0
 _TIMEOUT_S = 600.0
+# Python itself still specialises its code during the first runs.
+_COUNT_WARMUP = 8
 
 
 def sample(
@@ -54,4 +57,20 @@ def cold_start(subject: Subject, *, threads: int) -> ColdAnswer:
     :raises EdgeguardError: see :func:`sample`.
     """
     request = ColdRequest(subject, runs=_COLD_RUNS, budget_ms=_COLD_BUDGET_MS, threads=threads, spinning=True)
+    return ask_worker(request, timeout=_TIMEOUT_S)
+
+
+def count(subjects: Sequence[Subject], plan: Plan, events: Sequence[Event]) -> CountAnswer:
+    """Count ``plan.counted`` runs of every subject in one fresh process.
+
+    :raises EdgeguardError: see :func:`sample`.
+    """
+    names = [subject.name for subject in subjects]
+    request = CountRequest(
+        subjects=tuple(subjects),
+        orders=block_orders(names, plan.counted, process_random(plan.seed, plan.processes)),
+        events=tuple(events),
+        warmup=_COUNT_WARMUP,
+        threads=plan.threads,
+    )
     return ask_worker(request, timeout=_TIMEOUT_S)

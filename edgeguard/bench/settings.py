@@ -9,7 +9,7 @@ from typing import Literal
 
 from edgeguard.errors import UsageError
 
-__all__ = ["EFFORTS", "Effort", "Plan", "Settings", "make_plan"]
+__all__ = ["EFFORTS", "Effort", "Plan", "Settings", "make_count_plan", "make_plan"]
 
 Effort = Literal["quick", "normal", "thorough"]
 
@@ -29,17 +29,19 @@ class EffortLevel:
 
     :param cold: processes per variant for cold start and memory.
     :param seconds: time to measure in, all processes together, without what they need to start.
+    :param counted: runs per variant whose instructions are counted. Odd: their median is one of them.
     """
 
     processes: int
     cold: int
     seconds: float
+    counted: int
 
 
 EFFORTS: dict[Effort, EffortLevel] = {
-    "quick": EffortLevel(processes=6, cold=1, seconds=6.0),
-    "normal": EffortLevel(processes=10, cold=3, seconds=30.0),
-    "thorough": EffortLevel(processes=20, cold=5, seconds=180.0),
+    "quick": EffortLevel(processes=6, cold=1, seconds=6.0, counted=9),
+    "normal": EffortLevel(processes=10, cold=3, seconds=30.0, counted=15),
+    "thorough": EffortLevel(processes=20, cold=5, seconds=180.0, counted=45),
 }
 
 
@@ -84,7 +86,9 @@ class Plan:
 
     :param spinning: whether idle threads of ONNX Runtime spin. Always on in a benchmark, for steadier times; what a
         deployed runtime does is slower to answer after a pause and kinder to everything else (onnxruntime#13808).
+    :param processes: none where only instructions are counted, and then neither ``blocks`` nor ``runs``.
     :param cold: processes per variant for cold start and memory.
+    :param counted: runs per variant whose instructions are counted, in one more process.
     """
 
     effort: Effort
@@ -99,6 +103,14 @@ class Plan:
     cold: int
     seed: int
     confidence: float
+    counted: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse half a plan: times and counts are each taken as a whole or not at all."""
+        if min(self.processes, self.blocks, self.runs, self.settle, self.cold, self.counted) < 0 or self.threads < 1:
+            raise ValueError(f"a plan has no negative numbers, and at least one thread: {self}")
+        if len({self.processes > 0, self.blocks > 0, self.runs > 0}) > 1:
+            raise ValueError(f"processes, blocks and runs go together: {self}")
 
 
 def make_plan(settings: Settings, run_ms: Mapping[str, float]) -> Plan:
@@ -126,6 +138,28 @@ def make_plan(settings: Settings, run_ms: Mapping[str, float]) -> Plan:
         cold=level.cold,
         seed=settings.seed,
         confidence=settings.confidence,
+        counted=level.counted,
+    )
+
+
+def make_count_plan(settings: Settings) -> Plan:
+    """The plan for an emulated machine, whose times mean nothing: it counts, and starts each variant once for its
+    memory. Only the effort, the threads and the seed matter there.
+    """
+    return Plan(
+        effort=settings.effort,
+        threads=settings.threads,
+        spinning=True,
+        processes=0,
+        blocks=0,
+        runs=0,
+        settle=0,
+        warmup_ms=0.0,
+        pause_ms=0.0,
+        cold=1,
+        seed=settings.seed,
+        confidence=settings.confidence,
+        counted=EFFORTS[settings.effort].counted,
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from edgeguard.bench.messages import Subject
 
-__all__ = ["Prepared", "delayed", "import_everything", "prepare", "turn", "undisturbed", "warm_up"]
+__all__ = ["Call", "Prepared", "delayed", "import_everything", "prepare", "turn", "undisturbed", "warm_up"]
 
 Call = Callable[[Any], Any]
 

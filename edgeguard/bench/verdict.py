@@ -12,7 +12,7 @@ from edgeguard.bench.intervals import Interval
 from edgeguard.bench.messages import Window
 from edgeguard.bench.percentiles import fewest_samples
 
-__all__ = ["AA_TOLERANCE", "BUSY", "FREQUENCY", "Evidence", "Reason", "Verdict", "busy_share", "judge"]
+__all__ = ["AA_TOLERANCE", "BUSY", "FREQUENCY", "Evidence", "Reason", "Verdict", "busy_share", "judge", "judge_counts"]
 
 Status = Literal["valid", "unknown", "invalid"]
 Code = Literal[
@@ -23,6 +23,7 @@ Code = Literal[
     "few-samples",
     "frequency-moved",
     "frequency-unknown",
+    "not-counted",
     "throttled",
     "throttling-unknown",
 ]
@@ -60,7 +61,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the judgement rests on.
+    """What the judgement on times rests on.
 
     :param windows: one per measuring process.
     :param samples: name of each variant to its number of timed runs.
@@ -78,22 +79,35 @@ class Evidence:
 def judge(evidence: Evidence) -> Verdict:
     """Collect every reason; none hides another."""
     reasons = [
-        *_emulated(evidence),
         *_few(evidence),
         *_busy(evidence.windows),
         *_frequency(evidence.windows),
         *_throttled(evidence),
         *_control(evidence.control),
     ]
+    return _verdict(reasons)
+
+
+def judge_counts(control: float | None, refusal: str | None) -> Verdict:
+    """The verdict on an emulated machine, where nothing but instructions is looked at.
+
+    :param control: instructions of the artifact over those of itself.
+    :param refusal: why instructions were not counted; ``None`` if they were.
+    """
+    reasons = [Reason("emulated", "an emulator's times say nothing about any device", "unknown")]
+    if refusal is not None:
+        text = f"nothing was measured: times mean nothing here, and instructions are not counted, for {refusal}"
+        reasons.append(Reason("not-counted", text, "invalid"))
+    if control is not None and abs(control - 1) > AA_TOLERANCE:
+        text = f"the artifact differs from itself: ratio of instructions {control:.4f}"
+        reasons.append(Reason("aa-differs", text, "invalid"))
+    return _verdict(reasons)
+
+
+def _verdict(reasons: Sequence[Reason]) -> Verdict:
     worst = {reason.status for reason in reasons}
     status: Status = "invalid" if "invalid" in worst else "unknown" if "unknown" in worst else "valid"
     return Verdict(status, tuple(reasons))
-
-
-def _emulated(evidence: Evidence) -> list[Reason]:
-    if evidence.kind != "emulated":
-        return []
-    return [Reason("emulated", "an emulator's times say nothing about any device", "unknown")]
 
 
 def _few(evidence: Evidence) -> list[Reason]:

@@ -8,10 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+from edgeguard.bench.counting import measure_counts
 from edgeguard.bench.messages import (
     Block,
     ColdAnswer,
     ColdRequest,
+    CountRequest,
     TimeAnswer,
     TimeRequest,
     from_json,
@@ -35,6 +37,8 @@ def main() -> None:
                 text = to_json(measure_blocks(request))
             case ColdRequest():
                 text = to_json(measure_cold(request))
+            case CountRequest():
+                text = to_json(measure_counts(request))
             case _:
                 raise ValueError(f"{type(request).__name__} is no request")
     except EdgeguardError as error:

@@ -4,34 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from edgeguard.bench.settings import EFFORTS, Settings
 from edgeguard.cli.console import Console, print_json
 from edgeguard.cli.options import artifact_argument, force_option, json_option
-from edgeguard.errors import InvalidMeasurement, OutputExists, UsageError
-
-if TYPE_CHECKING:
-    from edgeguard.bench.messages import ColdAnswer
-    from edgeguard.bench.result import Result
+from edgeguard.errors import OutputExists, UsageError
 
 __all__ = ["bench"]
 
 _path: Any = click.Path(path_type=Path)
-
-_FIX = "Measure again"
-_FIXES = {
-    "busy": "Stop other work and measure again",
-    "few-processes": "Measure in more processes with --processes",
-    "few-samples": "Measure longer with --seconds, --blocks or --runs",
-    "frequency-moved": "Fix the frequency with the governor 'performance', cool the CPU, and measure again",
-    "throttled": "Check power supply and cooling, and measure again",
-}
 
 
 @click.command()
@@ -75,9 +60,12 @@ def bench(
 
     All variants and an A/A control take turns, block after block, in several fresh processes. The result, with all raw
     samples, is written also when it turns out to be no good: then the exit code is 5 and the reasons are told.
+
+    On an emulated machine, whose times mean nothing, instructions are counted instead, in one process.
     """
     from edgeguard.bench.measure import measure
     from edgeguard.bench.result import write_result
+    from edgeguard.cli.bench_report import print_report, refuse_invalid
     from edgeguard.staging import write_file
 
     settings = Settings(effort, threads, processes, blocks, runs, seconds, seed, confidence)
@@ -92,12 +80,9 @@ def bench(
     if as_json:
         print_json(json.loads(data))
     else:
-        _print_table(result)
+        print_report(result)
         click.echo(f"written to {output}")
-    if result.verdict.status == "invalid":
-        bad = [reason for reason in result.verdict.reasons if reason.status == "invalid"]
-        fixes = dict.fromkeys(_FIXES.get(reason.code, _FIX) for reason in bad)
-        raise InvalidMeasurement("; ".join(reason.text for reason in bad), where=str(output), fix=". ".join(fixes))
+    refuse_invalid(result, str(output))
 
 
 def default_output(artifact: Path) -> Path:
@@ -116,67 +101,3 @@ def _check_output(output: Path, force: bool) -> None:
     if os.path.lexists(output) and not force:
         fix = "Pass --force to replace it, or choose another -o"
         raise OutputExists("it exists already", where=str(output), fix=fix)
-
-
-def _print_table(result: Result) -> None:
-    from rich.console import Console as RichConsole
-    from rich.table import Table
-
-    # Wide enough to stay readable in a file, where there is no terminal to ask.
-    screen = RichConsole(width=None if os.isatty(1) else 110, highlight=False)
-    screen.print(_headline(result), soft_wrap=True, markup=False)
-    believed = result.device_kind != "emulated"
-    table = Table()
-    table.add_column("variant")
-    columns = ("p50", "p90", "p99", "load", "first run") if believed else ()
-    for title in (*columns, "peak memory", "samples"):
-        table.add_column(title, justify="right")
-    latency = {entry.name: entry for entry in result.latency}
-    cold = {entry.name: entry.starts for entry in result.cold}
-    for variant in result.variants:
-        starts = cold.get(variant.name, ())
-        cells = []
-        if believed:
-            stated = latency[variant.name]
-            cells = [_duration(value) for value in (stated.p50_ns, stated.p90_ns, stated.p99_ns)]
-            cells += [_median([start.load_ns for start in starts]), _median([start.first_ns for start in starts])]
-        count = sum(len(block.samples_ns[variant.name]) for process in result.processes for block in process.blocks)
-        table.add_row(variant.name, *cells, _memory(starts), str(count))
-    screen.print(table)
-    bounds = "percentiles: upper bounds at 99 % confidence; " if believed else ""
-    screen.print(f"{bounds}peak memory: of the process, and its growth with the model", soft_wrap=True, markup=False)
-    for entry in result.skipped:
-        screen.print(f"not timed: {entry.name}: {entry.reason}", soft_wrap=True, markup=False)
-    for sentence in result.findings:
-        screen.print(f"- {sentence}", soft_wrap=True, markup=False)
-    screen.print(f"verdict: {result.verdict.status}", markup=False)
-    for reason in result.verdict.reasons:
-        screen.print(f"  {reason.status}: {reason.text}", soft_wrap=True, markup=False)
-
-
-def _headline(result: Result) -> str:
-    device, plan = result.device, result.plan
-    cpu = device.cpu.model or device.machine
-    has = {True: "with", False: "without", None: "perhaps with"}[device.cpu.dot_product]
-    return (
-        f"{result.artifact.name} on {device.model or cpu} ({result.device_kind}; {cpu}, {has} dot-product instructions)"
-        f", {plan.threads} thread{'s' if plan.threads > 1 else ''}, batch {result.artifact.batch}"
-    )
-
-
-def _duration(nanoseconds: float | None) -> str:
-    if nanoseconds is None:
-        return "too few"
-    return f"{nanoseconds / 1e6:.2f} ms" if nanoseconds >= 1e6 else f"{nanoseconds / 1e3:.1f} us"
-
-
-def _memory(starts: Sequence[ColdAnswer]) -> str:
-    if not starts:
-        return ""
-    peak = median(start.peak_kib for start in starts) / 1024
-    growth = median(start.peak_kib - start.baseline_kib for start in starts) / 1024
-    return f"{peak:.1f} MiB, +{growth:.1f}"
-
-
-def _median(values: list[int]) -> str:
-    return _duration(median(values)) if values else ""

@@ -7,7 +7,7 @@ from edgeguard.bench.device_facts import DeviceFacts
 from edgeguard.bench.host_state import HostState
 from edgeguard.bench.intervals import Interval
 from edgeguard.bench.messages import Block, ColdAnswer, Window
-from edgeguard.bench.result import ArtifactFacts, Cold, Latency, Process, Ratio, Result
+from edgeguard.bench.result import ArtifactFacts, Cold, Counted, CountRatio, Counts, Latency, Process, Ratio, Result
 from edgeguard.bench.settings import Settings, make_plan
 from edgeguard.bench.throttled import Throttled
 from edgeguard.bench.variants import Skipped, Variant
@@ -44,5 +44,11 @@ def made_up_result() -> Result:
         ratios=(Ratio("defended/float", "defended", "float", interval), Ratio("x/y", "x", "y", None)),
         verdict=Verdict("invalid", (Reason("few-processes", "1 process", "invalid"),)),
         findings=("A sentence.",),
+        counts=Counts(
+            (Counted("float", (110, 111), (), 100, None), Counted("defended", (121, 121), (90, 91), 111, 80)),
+            (CountRatio("defended/float", "defended", "float", 1.11),),
+            {"instructions": 10},
+        ),
+        not_counted={"cycles": "no such counter"},
         processes=(Process(("float", "defended"), (block,), Window(1.0, 0.0, 0.0, None, 4, (1800000, 1800000))),),
     )

@@ -10,7 +10,7 @@ from edgeguard.bench.cpu import CpuFacts
 from edgeguard.bench.device_kind import DeviceKind
 from edgeguard.bench.findings import find
 from edgeguard.bench.intervals import Interval
-from edgeguard.bench.result import Latency, Ratio
+from edgeguard.bench.result import CountRatio, Counts, Latency, Ratio
 from edgeguard.bench.throttled import decode_throttled
 from tests.bench.results import made_up_result
 
@@ -74,3 +74,23 @@ def test_an_emulated_machine_is_named_first() -> None:
     (found,) = find(DeviceKind("emulated", "it is virt", None), cpu(True), STATE, [], [])
     assert "emulated (it is virt)" in found
     assert "no latency" in found
+
+
+def test_instructions_are_called_instructions() -> None:
+    ratios = [
+        ("int8", "float", 0.53),
+        ("defended", "int8", 1.024),
+        ("defended", "float", 0.9),
+        ("control", "int8", 1.0004),
+    ]
+    counts = Counts((), tuple(CountRatio("r", *entry) for entry in ratios), {})
+    assert find(BOARD, cpu(True), STATE, [], [], counts) == (
+        "int8 needs 0.530 of float's instructions.",
+        "defended against int8: 2.4% more instructions.",
+        "defended against float: 10.0% fewer instructions.",
+        "The control's instructions differ by 0.04%: smaller differences of instructions mean nothing.",
+    )
+    emulated = find(DeviceKind("emulated", "it is virt", None), cpu(True), STATE, [], [], counts)
+    assert "no latency" in emulated[0]
+    assert "caches" in emulated[1]
+    assert len(emulated) == 6

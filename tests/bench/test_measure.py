@@ -16,6 +16,7 @@ from edgeguard.bench import measure as module
 from edgeguard.bench.device_kind import DeviceKind
 from edgeguard.bench.intervals import log_ratios, ratio_interval
 from edgeguard.bench.measure import measure
+from edgeguard.bench.messages import CountAnswer
 from edgeguard.bench.percentiles import percentile_estimate
 from edgeguard.bench.result import Result, read_result, write_result
 from edgeguard.bench.settings import Settings
@@ -128,15 +129,51 @@ def test_a_real_result_survives_its_file(result: Result, tmp_path: Path) -> None
     jsonschema.validate(json.loads(path.read_bytes()), schema)
 
 
-def test_what_an_emulator_took_is_no_latency(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def emulated(*_: Any) -> DeviceKind:
-        return DeviceKind("emulated", "the test says so", None)
+def test_counts_are_there_or_their_absence_is_explained(result: Result) -> None:
+    assert (result.counts is None) == ("instructions" in result.not_counted)
 
-    monkeypatch.setattr(module, "device_kind", emulated)
-    found = measure(artifact, Settings("quick", processes=3, blocks=4, runs=6), Recorder())
+
+def emulated(monkeypatch: pytest.MonkeyPatch, answer: CountAnswer | None) -> None:
+    monkeypatch.setattr(module, "device_kind", lambda: DeviceKind("emulated", "the test says so", None))
+    if answer is not None:
+        monkeypatch.setattr(module, "count", lambda *_: answer)
+
+
+def no_time(*_: Any, **__: Any) -> Any:
+    raise AssertionError("an emulated machine must not be timed")
+
+
+def test_an_emulated_machine_counts_and_takes_no_time(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("float", "int8", "defended", "control", "end-to-end")
+    counts = {name: (1000 + place, 1001 + place, 1002 + place) for place, name in enumerate(names)}
+    emulated(monkeypatch, CountAnswer({"instructions": counts}, {"instructions": 1}, {}))
+    monkeypatch.setattr(module, "sample", no_time)
+    found = measure(artifact, Settings("normal", processes=3), Recorder())
     assert found.device_kind == "emulated"
-    assert found.latency == found.ratios == ()
-    assert "emulated" in {reason.code for reason in found.verdict.reasons}
-    assert found.findings == (
-        "This machine is emulated (the test says so): its times are no latency, and none is reported.",
-    )
+    assert found.latency == found.ratios == found.processes == ()
+    assert [len(entry.starts) for entry in found.cold] == [1, 1, 1, 1]
+    assert found.counts is not None
+    assert [entry.median_instructions for entry in found.counts.variants] == [1000, 1001, 1002, 1003, 1004]
+    assert (found.verdict.status, [reason.code for reason in found.verdict.reasons]) == ("unknown", ["emulated"])
+    assert found.findings[0].startswith("This machine is emulated (the test says so)")
+    assert not any(word in " ".join(found.findings) for word in ("slower", "faster", "as long as"))
+
+
+def test_an_emulated_machine_that_refuses_to_count_measured_nothing(
+    artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulated(monkeypatch, CountAnswer({}, {}, {"instructions": "the test forbids it"}))
+    found = measure(artifact, TINY, Recorder())
+    assert found.counts is None
+    assert found.not_counted == {"instructions": "the test forbids it"}
+    assert found.verdict.status == "invalid"
+    assert "the test forbids it" in found.verdict.reasons[1].text
+
+
+def test_an_emulated_machine_whose_control_differs_is_not_believed(
+    artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = dict.fromkeys(("float", "int8", "defended", "end-to-end"), (1000,)) | {"control": (1006,)}
+    emulated(monkeypatch, CountAnswer({"instructions": counts}, {"instructions": 0}, {}))
+    found = measure(artifact, TINY, Recorder())
+    assert [reason.code for reason in found.verdict.reasons] == ["emulated", "aa-differs"]

@@ -18,10 +18,14 @@ from edgeguard.bench.messages import Block, ColdAnswer, Window
 from edgeguard.bench.result import (
     SCHEMA_VERSION,
     Cold,
+    Counted,
+    CountRatio,
+    Counts,
     Latency,
     Process,
     Ratio,
     Result,
+    parse_result,
     read_result,
     result_schema,
     write_result,
@@ -50,6 +54,18 @@ reasons = st.builds(Reason, st.sampled_from(["busy", "throttled"]), texts, st.sa
 verdicts = st.builds(
     Verdict, st.sampled_from(["valid", "unknown", "invalid"]), st.lists(reasons, max_size=2).map(tuple)
 )
+counted = st.builds(Counted, names, samples, samples, counts, maybe)
+count_ratios = st.builds(CountRatio, names, names, names, numbers)
+events = st.sampled_from(["instructions", "cycles"])
+maybe_counts = st.one_of(
+    st.none(),
+    st.builds(
+        Counts,
+        st.lists(counted, max_size=2).map(tuple),
+        st.lists(count_ratios, max_size=2).map(tuple),
+        st.dictionaries(events, counts),
+    ),
+)
 
 
 @st.composite
@@ -66,6 +82,8 @@ def results(draw: st.DrawFn) -> Result:
         verdict=draw(verdicts),
         findings=draw(st.lists(texts, max_size=3).map(tuple)),
         processes=draw(st.lists(processes, max_size=3).map(tuple)),
+        counts=draw(maybe_counts),
+        not_counted=draw(st.dictionaries(events, texts)),
     )
 
 
@@ -113,6 +131,24 @@ def test_what_is_no_result_is_refused(tmp_path: Path, text: str, words: str) -> 
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(BadData, match=words):
         read_result(path)
+
+
+def test_bytes_that_came_from_elsewhere_are_named_after_it() -> None:
+    data = write_result(made_up_result())
+    assert parse_result(data, "pi@there") == made_up_result()
+    with pytest.raises(BadData, match=r"pi@there: .*is not JSON"):
+        parse_result(data[:-100], "pi@there")
+
+
+def test_a_result_of_version_1_is_still_read(tmp_path: Path) -> None:
+    """Everything that version 2 added may be missing."""
+    data = json.loads(write_result(made_up_result()))
+    del data["counts"], data["not_counted"], data["plan"]["counted"]
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps({**data, "schema_version": 1, "min_reader": 1}))
+    old = read_result(path)
+    assert (old.counts, old.not_counted, old.plan.counted, old.schema_version) == (None, {}, 0, 1)
+    assert old.processes == made_up_result().processes
 
 
 def test_a_missing_result_is_named(tmp_path: Path) -> None:

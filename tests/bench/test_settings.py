@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeguard.bench.settings import EFFORTS, Settings, make_plan
+from edgeguard.bench.settings import EFFORTS, Settings, make_count_plan, make_plan
 from edgeguard.errors import UsageError
 
 
@@ -43,9 +44,27 @@ def test_threads_that_spin_are_given_time_to_sleep() -> None:
     assert make_plan(Settings(threads=2), {"a": 1.0}).pause_ms > 0
 
 
+def test_an_emulated_machine_only_counts() -> None:
+    plan = make_count_plan(Settings("thorough", threads=2, processes=9, seed=4))
+    assert (plan.processes, plan.blocks, plan.runs, plan.cold) == (0, 0, 0, 1)
+    assert (plan.counted, plan.threads, plan.seed) == (EFFORTS["thorough"].counted, 2, 4)
+
+
+@pytest.mark.parametrize(("name", "value"), [("processes", 0), ("runs", -1), ("threads", 0), ("counted", -1)])
+def test_half_a_plan_is_none(name: str, value: int) -> None:
+    plan = make_plan(Settings(), {"a": 1.0})
+    with pytest.raises(ValueError, match=name):
+        replace(plan, **{name: value})
+
+
+def test_a_median_of_counts_is_one_of_them() -> None:
+    assert all(level.counted % 2 == 1 for level in EFFORTS.values())
+
+
 def test_efforts_grow() -> None:
     levels = [EFFORTS[name] for name in ("quick", "normal", "thorough")]
     assert [level.processes for level in levels] == sorted({level.processes for level in levels})
+    assert [level.counted for level in levels] == sorted({level.counted for level in levels})
     assert [level.seconds for level in levels] == sorted({level.seconds for level in levels})
 
 

@@ -11,7 +11,7 @@ from edgeguard.bench.host_state import HostState
 from edgeguard.bench.intervals import Interval
 from edgeguard.bench.messages import Window
 from edgeguard.bench.throttled import Throttled, decode_throttled
-from edgeguard.bench.verdict import Evidence, busy_share, judge
+from edgeguard.bench.verdict import Evidence, busy_share, judge, judge_counts
 
 STATE = HostState(
     governor=("performance",),
@@ -119,8 +119,25 @@ def test_few_processes() -> None:
     assert codes(windows=[WINDOW] * 3) == {}
 
 
-def test_emulated() -> None:
-    assert codes(kind="emulated", control=None) == {"emulated": "unknown"}
+@pytest.mark.parametrize("control", [1.0, 1.0049, 0.9951, None])
+def test_an_emulator_that_counts_leaves_it_open(control: float | None) -> None:
+    verdict = judge_counts(control, None)
+    assert verdict.status == "unknown"
+    assert [reason.code for reason in verdict.reasons] == ["emulated"]
+
+
+@pytest.mark.parametrize("control", [1.0051, 0.9949])
+def test_instructions_that_differ_without_a_cause_are_invalid(control: float) -> None:
+    verdict = judge_counts(control, None)
+    assert verdict.status == "invalid"
+    assert [reason.code for reason in verdict.reasons] == ["emulated", "aa-differs"]
+
+
+def test_an_emulator_that_does_not_count_measured_nothing() -> None:
+    verdict = judge_counts(None, "there is no counter")
+    assert verdict.status == "invalid"
+    assert [reason.code for reason in verdict.reasons] == ["emulated", "not-counted"]
+    assert "there is no counter" in verdict.reasons[1].text
 
 
 def test_no_reason_hides_another() -> None:

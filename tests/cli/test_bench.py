@@ -14,9 +14,10 @@ from click.testing import CliRunner
 
 from edgeguard.bench import measure as module
 from edgeguard.bench.device_kind import DeviceKind
+from edgeguard.bench.messages import CountAnswer
 from edgeguard.bench.result import Result, read_result
 from edgeguard.cli.bench import bench
-from edgeguard.errors import UsageError
+from edgeguard.errors import InvalidMeasurement, UsageError
 from tests.artifacts import make_artifact
 from tests.cli.shell import assert_clean_failure, edgeguard
 
@@ -127,11 +128,33 @@ def test_nonsense_names_the_option(artifact: Path, option: str) -> None:
     assert_clean_failure(edgeguard("bench", artifact, option, "0"), 2, option)
 
 
-def test_an_emulator_prints_no_times(artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_emulator_prints_instructions_and_no_times(
+    artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("float", "int8", "defended", "control", "end-to-end")
+    counts = dict.fromkeys(names, (12_345_600,) * 3) | {"int8": (654_321,) * 3}
+    answer = CountAnswer({"instructions": counts}, {"instructions": 0}, {})
     monkeypatch.setattr(module, "device_kind", lambda: DeviceKind("emulated", "the test says so", None))
+    monkeypatch.setattr(module, "count", lambda *_: answer)
     output = tmp_path / "emulated.json"
     done = CliRunner().invoke(bench, [str(artifact), "-o", str(output), *TINY])
+    assert done.exit_code == 0, done.output
     assert "emulated (the test says so)" in done.stdout
-    assert "defended" in done.stdout
-    assert not re.search(r"[0-9] ?(us|ms|ns|s)\b|p50|p90|p99|[0-9]x ", done.stdout)
+    assert re.search(r"│ defended +│ +12\.35 M │ +[0-9.]+ MiB, \+[0-9.]+ │ +3 │", done.stdout)
+    assert re.search(r"│ int8 +│ +654\.3 k │", done.stdout)
+    assert "int8 needs 0.053 of float's instructions." in done.stdout
+    assert not re.search(r"[0-9] ?(us|ms|ns|s)\b|p50|p90|p99|[0-9]x |first run", done.stdout)
     assert read_result(output).device_kind == "emulated"
+
+
+def test_an_emulator_that_does_not_count_ends_in_5(
+    artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "device_kind", lambda: DeviceKind("emulated", "the test says so", None))
+    monkeypatch.setattr(module, "count", lambda *_: CountAnswer({}, {}, {"instructions": "the test forbids it"}))
+    output = tmp_path / "nothing.json"
+    done = CliRunner().invoke(bench, [str(artifact), "-o", str(output), *TINY])
+    assert isinstance(done.exception, InvalidMeasurement)
+    assert "nothing was measured" in str(done.exception)
+    assert "not counted: instructions: the test forbids it" in done.stdout
+    assert not re.search(r"[0-9] ?(us|ms|ns|s)\b", done.stdout)
