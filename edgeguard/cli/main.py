@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "defenses": "edgeguard.cli.defenses:defenses",
     "demo": "edgeguard.cli.demo:demo",
     "export": "edgeguard.cli.export:export",
+    "flash": "edgeguard.cli.flash:flash",
     "keygen": "edgeguard.cli.keygen:keygen",
     "run": "edgeguard.cli.run:run",
     "targets": "edgeguard.cli.targets:targets",
