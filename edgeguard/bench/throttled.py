@@ -19,7 +19,7 @@ _BITS = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft tem
 class Throttled:
     """What the firmware says.
 
-    :param source: ``vcgencmd``, or ``hwmon``, which knows of under-voltage only.
+    :param source: ``vcgencmd``, or ``hwmon``, which knows of under-voltage only, and nothing from before.
     :param raw: the number itself, in hexadecimal.
     :param now: conditions that hold now.
     :param since_boot: conditions that held at any time since boot.
@@ -48,8 +48,8 @@ def decode_throttled(text: str) -> Throttled | None:
 def read_throttled(root: Path = Path("/"), command: str = "vcgencmd") -> Throttled | None:
     """Ask the firmware, else the driver ``rpi_volt``; ``None`` means unknown, which is not the same as healthy."""
     try:
-        done = subprocess.run([command, "get_throttled"], capture_output=True, text=True, timeout=5, check=False)
-        answer = decode_throttled(done.stdout)
+        done = subprocess.run([command, "get_throttled"], capture_output=True, timeout=5, check=False)
+        answer = decode_throttled(done.stdout.decode("utf-8", "replace"))
     except (OSError, subprocess.TimeoutExpired):
         answer = None
     return answer or _from_hwmon(root)
@@ -61,6 +61,7 @@ def _from_hwmon(root: Path) -> Throttled | None:
             alarm = read_number(directory / "in0_lcrit_alarm")
             if alarm is None:
                 return None
-            # The alarm is sticky: it tells neither now from earlier, nor anything about heat.
-            return Throttled("hwmon", f"{alarm:#x}", (), (_BITS[0],) if alarm else ())
+            # The driver reads, and clears, the firmware's sticky bit every two seconds (Linux,
+            # drivers/hwmon/raspberrypi-hwmon.c): the alarm is about now.
+            return Throttled("hwmon", f"{alarm:#x}", (_BITS[0],) if alarm else (), ())
     return None

@@ -150,14 +150,19 @@ def _frequency(windows: Sequence[Window]) -> list[Reason]:
 
 def _throttled(evidence: Evidence) -> list[Reason]:
     before, after = evidence.before.throttled, evidence.after.throttled
+    during = {condition for reading in (before, after) if reading is not None for condition in reading.now}
+    if before is not None and after is not None:
+        during |= set(after.since_boot) - set(before.since_boot)
+    if during:
+        return [Reason("throttled", f"the firmware reports: {', '.join(sorted(during))}", "invalid")]
+    if evidence.kind != "board":
+        return []  # an ordinary host has no such firmware; its frequency says the same
     if before is None or after is None:
-        if evidence.kind != "board":
-            return []  # an ordinary host has no such firmware; its frequency says the same
         return [Reason("throttling-unknown", "the firmware does not say whether it throttled", "unknown")]
-    during = set(before.now) | set(after.now) | (set(after.since_boot) - set(before.since_boot))
-    if not during:
-        return []
-    return [Reason("throttled", f"the firmware reports: {', '.join(sorted(during))}", "invalid")]
+    if "hwmon" in (before.source, after.source):
+        text = "only under-voltage at the moment can be read here, not whether the firmware throttled in between"
+        return [Reason("throttling-unknown", text, "unknown")]
+    return []
 
 
 def _control(control: Interval | None) -> list[Reason]:

@@ -12,10 +12,14 @@ __all__ = ["Watch", "highest_frequency"]
 
 
 class Watch:
-    """Starts at once; :meth:`stop` gives the window since."""
+    """Starts at once; :meth:`stop` gives the window since.
 
-    def __init__(self) -> None:
-        self._frequency = highest_frequency()
+    :param root: where the files with the frequencies lie.
+    """
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self._root = root
+        self._frequency = highest_frequency(root)
         self._waited = _waited_seconds()
         self._busy, self._steal = _machine_seconds()
         self._own = _own_seconds()
@@ -29,7 +33,7 @@ class Watch:
         own = _own_seconds() - self._own
         busy, steal = _machine_seconds()
         waited = _waited_seconds()
-        readings = (self._frequency, highest_frequency())
+        readings = (self._frequency, highest_frequency(self._root))
         return Window(
             seconds=seconds,
             # The kernel counts the machine's time in ticks and ours exactly: the difference can dip below zero.

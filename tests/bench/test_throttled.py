@@ -54,7 +54,7 @@ def test_the_driver_is_asked_where_the_command_fails(tmp_path: Path) -> None:
         },
     )
     command = _command(tmp_path / "vcgencmd", "echo VCHI initialization failed; exit 255")
-    expected = Throttled("hwmon", "0x1", (), ("under-voltage",))
+    expected = Throttled("hwmon", "0x1", ("under-voltage",), ())
     assert read_throttled(tmp_path, command) == expected
     assert read_throttled(tmp_path, str(tmp_path / "no such command")) == expected
 

@@ -23,7 +23,7 @@ def clocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(window, "_machine_seconds", lambda: next(machine))
     monkeypatch.setattr(window, "_own_seconds", lambda: next(own))
     monkeypatch.setattr(window, "_waited_seconds", lambda: next(waited))
-    monkeypatch.setattr(window, "highest_frequency", lambda: next(frequency))
+    monkeypatch.setattr(window, "highest_frequency", lambda _: next(frequency))
 
 
 @pytest.mark.usefixtures("clocks")
