@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "defend": "edgeguard.cli.defend:defend",
     "defenses": "edgeguard.cli.defenses:defenses",
     "demo": "edgeguard.cli.demo:demo",
+    "doctor": "edgeguard.cli.doctor:doctor",
     "export": "edgeguard.cli.export:export",
     "flash": "edgeguard.cli.flash:flash",
     "keygen": "edgeguard.cli.keygen:keygen",
