@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ __all__ = ["DIRECTORY", "Image", "build", "locked"]
 
 DIRECTORY = Path(__file__).resolve().parents[2] / "build" / "device"
 _HOST_KEY = "ssh_host_ed25519_key"
+_UNUSED_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +72,13 @@ def build(directory: Path = DIRECTORY, say: Callable[[str], None] = lambda _: No
     :raises DeviceError: a package or a tool fails.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    image = Image(directory / "images" / recipe.digest())
+    image = Image(directory / "images" / recipe.DIGEST)
     with locked(directory / "build.lock"):
         if not image.complete:
             _build(directory, image, say)
-            _drop_others(image)
+            _drop_unused(image.directory.parent)
+        # The directory's time tells when it was last used.
+        os.utime(image.directory)
     return image
 
 
@@ -110,8 +114,8 @@ def _build(directory: Path, image: Image, say: Callable[[str], None]) -> None:
     say(f"image {image.directory.name} is built")
 
 
-def _drop_others(image: Image) -> None:
-    """Older recipes are of no use; machines that run have copied what they need."""
-    for other in image.directory.parent.iterdir():
-        if other != image.directory:
-            shutil.rmtree(other, ignore_errors=True)
+def _drop_unused(images: Path) -> None:
+    """Remove the images of older recipes, unless another process may be about to copy one: see :func:`build`."""
+    for image in images.iterdir():
+        if time.time() - image.stat().st_mtime > _UNUSED_SECONDS:
+            shutil.rmtree(image, ignore_errors=True)

@@ -54,7 +54,8 @@ def arguments(directory: Path, hardware: Hardware, port: int) -> list[str]:
     """The command line for the disk, kernel and RAM disk in ``directory``.
 
     The guest reaches nothing (``restrict=on``); only the forwarded port leads in. ``cache=unsafe`` leaves writes to the
-    host's page cache, which survives the emulator: what the guest has flushed is there after a power cut.
+    host's page cache, which survives the emulator: what the guest has flushed is there after a power cut. Addresses are
+    not randomised (``norandmaps``): with them, one run of Python code in eight took 1.3 % fewer instructions.
     """
 
     def escaped(path: Path) -> str:
@@ -64,7 +65,7 @@ def arguments(directory: Path, hardware: Hardware, port: int) -> list[str]:
     command += ["-M", "virt", "-cpu", hardware.core, "-smp", "1", "-m", str(hardware.memory_mib)]
     command += ["-display", "none", "-serial", "stdio", "-no-reboot"]
     command += ["-kernel", str(directory / "vmlinuz"), "-initrd", str(directory / "initrd.gz")]
-    command += ["-append", "console=ttyAMA0 quiet panic=-1"]
+    command += ["-append", "console=ttyAMA0 quiet panic=-1 norandmaps"]
     command += ["-drive", f"file={escaped(directory / 'disk.ext4')},if=none,id=disk,format=raw,cache=unsafe"]
     command += ["-device", "virtio-blk-pci,drive=disk"]
     command += ["-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-10.0.2.15:22"]
