@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "defend": "edgeguard.cli.defend:defend",
     "defenses": "edgeguard.cli.defenses:defenses",
     "demo": "edgeguard.cli.demo:demo",
+    "deploy": "edgeguard.cli.deploy:deploy",
     "doctor": "edgeguard.cli.doctor:doctor",
     "export": "edgeguard.cli.export:export",
     "flash": "edgeguard.cli.flash:flash",

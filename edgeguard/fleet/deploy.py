@@ -107,7 +107,7 @@ def deploy(
     return _deployment(transport.name, name, after, before, environment, sent, warnings)
 
 
-def roll_back(transport: Transport, name: str, *, directory: str, reporter: Reporter) -> Status:
+def roll_back(transport: Transport, name: str, *, directory: str, reporter: Reporter) -> Deployment:
     """Let the previous version of an artifact be the current one again, in the environment that is in use.
 
     :raises DeviceError: there is none, or it does not verify; then nothing was changed.
@@ -122,7 +122,9 @@ def roll_back(transport: Transport, name: str, *, directory: str, reporter: Repo
     _verify_version(target, environments.current, before.previous, before)
     reporter.step("switching back to it, and verifying again")
     _switch(target, environments.current, before.previous, environments, before)
-    return target.artifact.status()
+    nothing = Sent(0, 0, 0)
+    same = Environment(environments.current, False, nothing, ())
+    return _deployment(transport.name, name, target.artifact.status(), before, same, nothing, ())
 
 
 def _verify_version(target: _Target, environment: str, version: str, before: Status) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +13,9 @@ from edgeguard.fleet.deploy_store import Content, Place, Sent
 from edgeguard.fleet.remote_call import call
 from edgeguard.fleet.reporter import Reporter
 from edgeguard.fleet.transport import Transport
-from edgeguard.fleet.wheels import DevicePython, Wheels
+from edgeguard.fleet.wheels import DevicePython, Wheels, fetch_wheels
 
-__all__ = ["Environment", "WheelSource", "provide_environment"]
+__all__ = ["Environment", "WheelSource", "fetched_once", "given", "provide_environment"]
 
 WheelSource = Callable[[DevicePython, Reporter], Wheels]
 
@@ -35,6 +36,28 @@ class Environment:
     built: bool
     sent: Sent
     users: tuple[str, ...]
+
+
+def fetched_once(*, dependencies: bool) -> WheelSource:
+    """Wheels from the package index of this machine, once for all devices that are alike; several may ask at once.
+
+    :param dependencies: otherwise the device's own index is to give them.
+    """
+    lock = threading.Lock()
+    found: dict[DevicePython, Wheels] = {}
+
+    def fetch(device: DevicePython, reporter: Reporter) -> Wheels:
+        with lock:
+            if device not in found:
+                found[device] = fetch_wheels(device, dependencies=dependencies, reporter=reporter)
+            return found[device]
+
+    return fetch
+
+
+def given(wheels: Wheels) -> WheelSource:
+    """These wheels, for every device."""
+    return lambda _device, _reporter: wheels
 
 
 def provide_environment(transport: Transport, directory: str, wheels: WheelSource, reporter: Reporter) -> Environment:
