@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from edgeguard.fleet.flash.partition import BootPartition
     from edgeguard.fleet.flash.prepare import Flashed
     from edgeguard.fleet.flash.public_keys import PublicKey
+    from edgeguard.fleet.flash.renderer import Renderer
     from edgeguard.fleet.flash.wifi import Wifi
+    from edgeguard.fleet.wheels import Wheels
 
 __all__ = ["flash"]
 
@@ -44,7 +46,7 @@ _path: Any = click.Path(path_type=Path)
 )
 @click.option("--wifi-country", "country", help="Country of the device, as DE; the radio stays off without.")
 @click.option(
-    "--wheels", type=_path, required=True, help="Directory of edgeguard's wheels for the device, and of pip's."
+    "--wheels", "wheel_directory", type=_path, help="Take edgeguard's wheels, and pip's, from here.  [default: fetched]"
 )
 @force_option
 @json_option
@@ -58,7 +60,7 @@ def flash(
     ssid: str | None,
     password_file: Path | None,
     country: str | None,
-    wheels: Path,
+    wheel_directory: Path | None,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -73,19 +75,13 @@ def flash(
     from edgeguard.fleet.flash.renderers import RENDERERS
     from edgeguard.fleet.flash.settings import Settings
 
+    renderer = RENDERERS["cloud-init"]
     with Console() as console:
         opened = _opened(image, boot, console)
         settings = Settings(hostname, user, _keys(key_files, console), _wifi(ssid, password_file, country))
-        bundle = make_bundle(open_artifact(artifact), _wheels(wheels))
+        bundle = make_bundle(open_artifact(artifact), _wheels(wheel_directory, renderer, console))
         with opened as partition:
-            flashed = prepare(
-                partition,
-                RENDERERS["cloud-init"],
-                settings,
-                bundle,
-                replace_existing=force,
-                reporter=console,
-            )
+            flashed = prepare(partition, renderer, settings, bundle, replace_existing=force, reporter=console)
     if as_json:
         print_json({**asdict(flashed), "hostname": hostname, "user": user})
     else:
@@ -151,10 +147,12 @@ def _password(ssid: str, file: Path | None) -> str:
         raise UsageError(f"cannot be read: {error}", where=str(file), fix="Write the password alone into it") from None
 
 
-def _wheels(directory: Path) -> tuple[Path, ...]:
-    if not directory.is_dir():
-        raise UsageError("is no directory", where=str(directory), fix="Name one with wheels in it")
-    return tuple(sorted(directory.glob("*.whl")))
+def _wheels(directory: Path | None, renderer: Renderer, console: Console) -> Wheels:
+    from edgeguard.fleet.wheels import fetch_wheels, wheels_in
+
+    if directory is not None:
+        return wheels_in(directory)
+    return fetch_wheels(renderer.python, dependencies=True, reporter=console)
 
 
 def _print(flashed: Flashed, user: str, hostname: str) -> None:

@@ -8,25 +8,26 @@ import json
 import re
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from edgeguard.artifact import MANIFEST, Artifact
+from edgeguard._version import __version__
+from edgeguard.artifact import Artifact, file_facts
 from edgeguard.errors import RejectedInput, Untrusted, UsageError
+from edgeguard.fleet.deploy_store import artifact_content, artifact_name
+from edgeguard.fleet.wheels import Wheels
+from edgeguard.manifest import FileFacts
 
-__all__ = ["CONTENTS", "FOLDER", "Bundle", "artifact_name", "make_bundle"]
+__all__ = ["CONTENTS", "FOLDER", "Bundle", "make_bundle"]
 
 FOLDER = "edgeguard"
-# In the tar: the artifact's name and version, and each folder's files with digest and size, as the scripts take them.
+# In the tar: what the artifact and the wheels consist of, as the scripts take it.
 CONTENTS = "contents.json"
 _SCRIPTS = "edgeguard.fleet.remote"
-_NEEDED = ("edgeguard", "pip")
 # PEP 427: name-version(-build)?-python-abi-platform.whl
-_WHEEL = re.compile(r"([A-Za-z0-9._]+)-[A-Za-z0-9._!+]+(?:-\d[A-Za-z0-9._]*)?-[\w.]+-[\w.]+-([\w.]+)\.whl")
-# Plain names for a FAT: no other reader of the card should stumble over one.
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}")
+_WHEEL = re.compile(r"[\w.]+-[\w.!+]+(?:-\d[\w.]*)?-[\w.]+-[\w.]+-(?P<platforms>[\w.]+)\.whl", re.ASCII)
 _LARGEST_FILE = (1 << 32) - 1
 
 
@@ -34,11 +35,13 @@ _LARGEST_FILE = (1 << 32) - 1
 class Bundle:
     """A tar and the digest that the device compares.
 
-    :param name: of the artifact, without ``.edgeguard``.
+    :param name: of the artifact, as on the device.
+    :param version: of the artifact, as on the device.
     :param data: the tar's bytes; equal content gives equal bytes.
     """
 
     name: str
+    version: str
     data: bytes = field(repr=False)
 
     @property
@@ -52,78 +55,72 @@ class Bundle:
         return f"{FOLDER}/bundle-{self.digest[:16]}.tar"
 
 
-def make_bundle(artifact: Artifact, wheels: Sequence[Path]) -> Bundle:
+def make_bundle(artifact: Artifact, wheels: Wheels) -> Bundle:
     """Pack an artifact with the wheels of the device part of edgeguard, pip among them.
 
-    :raises UsageError: a wheel cannot be read, or the artifact's name is none that the device could keep it under.
-    :raises RejectedInput: the wheels lack edgeguard or pip, or one of them is for other machines than a 64-bit Pi.
+    :raises UsageError: a file cannot be read, or the artifact's name is none that a device could keep it under.
+    :raises RejectedInput: the wheels are not of this edgeguard, or not for a 64-bit Pi.
     :raises Untrusted: the artifact changed since it was opened.
     """
-    name = artifact_name(artifact.path)
-    parts = {
-        "artifact": dict(_artifact_files(artifact)),
-        "wheels": dict(_wheel_files(wheels)),
-        "remote": dict(_scripts()),
+    name, content = artifact_name(artifact.path), artifact_content(artifact)
+    _check_wheels(wheels.files)
+    wheel_facts = {path.name: file_facts(path) for path in wheels.files}
+    files = _read("artifact", content.paths, content.facts)
+    files |= _read("wheels", {path.name: path for path in wheels.files}, wheel_facts)
+    files |= {f"remote/{script}": data for script, data in _scripts()}
+    contents = {
+        "artifact": {"name": name, "version": content.version, "files": _plain(content.facts)},
+        "wheels": {
+            "version": wheels.digest[:16],
+            "digest": wheels.digest,
+            "requirements": [f"edgeguard=={__version__}"],
+            "index": not wheels.complete,
+            "files": _plain(wheel_facts),
+        },
     }
-    files = {f"{folder}/{file}": data for folder, content in parts.items() for file, data in content.items()}
-    version = hashlib.sha256(parts["artifact"][MANIFEST]).hexdigest()[:16]
-    contents = {"name": name, "version": version, **{folder: _facts(content) for folder, content in parts.items()}}
     files[CONTENTS] = json.dumps(contents, sort_keys=True).encode()
     data = _tar(files)
     if len(data) > _LARGEST_FILE:
         raise RejectedInput("is too large for the FAT of a boot partition: 4 GiB is the most", where=str(artifact.path))
-    return Bundle(name, data)
+    return Bundle(name, content.version, data)
 
 
-def artifact_name(path: Path) -> str:
-    """The name that a device keeps an artifact under.
-
-    :raises UsageError: its directory has no name, or one with characters that not every file system keeps.
-    """
-    name = path.absolute().name.removesuffix(".edgeguard")
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"{name!r} is no name to keep it under on the device",
-            where=str(path),
-            fix="Rename it: letters, digits, dot, hyphen and underscore",
-        )
-    return name
-
-
-def _artifact_files(artifact: Artifact) -> Iterator[tuple[str, bytes]]:
-    yield MANIFEST, (artifact.path / MANIFEST).read_bytes()
-    for name, facts in artifact.manifest.files.items():
-        data = (artifact.path / name).read_bytes()
-        if hashlib.sha256(data).hexdigest() != facts.sha256:
-            raise Untrusted("changed while it was read", where=str(artifact.path / name), fix="Try again")
-        yield name, data
-
-
-def _wheel_files(wheels: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
+def _read(folder: str, paths: Mapping[str, Path], facts: Mapping[str, FileFacts]) -> dict[str, bytes]:
+    """The files, as they were when their facts were taken."""
     found = {}
-    for path in wheels:
+    for name, path in paths.items():
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise UsageError(f"cannot be read: {error.strerror}", where=str(path), fix="Try again") from None
+        if hashlib.sha256(data).hexdigest() != facts[name].sha256:
+            raise Untrusted("changed while it was read", where=str(path), fix="Try again")
+        found[f"{folder}/{name}"] = data
+    return found
+
+
+def _plain(facts: Mapping[str, FileFacts]) -> dict[str, dict[str, Any]]:
+    return {name: asdict(each) for name, each in facts.items()}
+
+
+def _check_wheels(paths: Sequence[Path]) -> None:
+    """What pip would refuse at the first boot, where nobody looks, is refused here."""
+    for path in paths:
         match = _WHEEL.fullmatch(path.name)
         if match is None:
             raise RejectedInput("is no wheel", where=str(path), fix="Give wheels, NAME-VERSION-...-PLATFORM.whl")
-        if not any(tag == "any" or tag.endswith("_aarch64") for tag in match[2].split(".")):
+        if not any(tag == "any" or tag.endswith("_aarch64") for tag in match["platforms"].split(".")):
             raise RejectedInput(
                 "is a wheel for other machines than a 64-bit Raspberry Pi",
                 where=str(path),
                 fix="Fetch it with: pip download --platform manylinux_2_28_aarch64 --only-binary=:all:",
             )
-        found[match[1].lower()] = path
-    for name in _NEEDED:
-        if name not in found:
-            raise RejectedInput(
-                f"the wheels lack {name}",
-                where="--wheels",
-                fix=f"Add it: the device may have no network ({name}-*.whl)",
-            )
-    for path in wheels:
-        try:
-            yield path.name, path.read_bytes()
-        except OSError as error:
-            raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    if not any(path.name.startswith(f"edgeguard-{__version__}-") for path in paths):
+        raise RejectedInput(
+            f"edgeguard {__version__}, which this is, is not among the wheels",
+            where="--wheels",
+            fix="Build its wheel: pip wheel --no-deps edgeguard",
+        )
 
 
 def _scripts() -> Iterator[tuple[str, bytes]]:
@@ -132,13 +129,9 @@ def _scripts() -> Iterator[tuple[str, bytes]]:
             yield entry.name, entry.read_bytes()
 
 
-def _facts(files: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
-    return {name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} for name, data in files.items()}
-
-
 def _tar(files: Mapping[str, bytes]) -> bytes:
     stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for name in sorted(files):
             member = tarfile.TarInfo(name)
             member.size = len(files[name])

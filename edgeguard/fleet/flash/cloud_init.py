@@ -16,11 +16,14 @@ from edgeguard.fleet.flash.kernel_line import instance_of, with_country, with_in
 from edgeguard.fleet.flash.renderer import BootFile
 from edgeguard.fleet.flash.service import SERVICE, service_files
 from edgeguard.fleet.flash.settings import Settings
+from edgeguard.fleet.wheels import DevicePython
 
 __all__ = ["CloudInit"]
 
 # Those of the first user of Raspberry Pi OS, by pi-gen; cloud-init makes the ones that are missing.
 _GROUPS = "adm,dialout,cdrom,audio,users,sudo,video,games,plugdev,input,gpio,spi,i2c,netdev,render"
+# Debian 13.
+_TRIXIE = DevicePython((3, 13), "aarch64", 64, (2, 41))
 # The instance of the untouched image.
 _UNTOUCHED = "rpios-image"
 
@@ -30,6 +33,7 @@ class CloudInit:
     """The renderer for cloud-init."""
 
     name: str = "cloud-init"
+    python: DevicePython = _TRIXIE
     needs: tuple[str, ...] = ("user-data", "meta-data")
     missing: tuple[str, str] = (
         "its system is not prepared for cloud-init: Bookworm or older",

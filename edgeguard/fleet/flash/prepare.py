@@ -6,13 +6,13 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from edgeguard.errors import DeviceError, OutputExists, RejectedInput
 from edgeguard.fleet.flash.bundle import FOLDER, Bundle
 from edgeguard.fleet.flash.partition import BootPartition
 from edgeguard.fleet.flash.renderer import BootFile, Renderer
 from edgeguard.fleet.flash.settings import Settings
+from edgeguard.fleet.reporter import Reporter
 
 __all__ = ["Flashed", "prepare"]
 
@@ -21,14 +21,6 @@ _FIRMWARE = ("config.txt", _KERNEL_LINE)
 # The largest cluster of a FAT that mkfs makes; each file may waste up to one.
 _CLUSTER = 1 << 16
 _OURS = "edgeguard-"
-
-
-class Reporter(Protocol):
-    """Hears what happens."""
-
-    def step(self, text: str) -> None:
-        """A stage begins."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from edgeguard.fleet.flash.bundle import Bundle
 from edgeguard.fleet.flash.settings import Settings
+from edgeguard.fleet.wheels import DevicePython
 
 __all__ = ["BootFile", "Renderer"]
 
@@ -33,6 +34,11 @@ class Renderer(Protocol):
     @property
     def needs(self) -> tuple[str, ...]:
         """Files by which a boot partition shows that its system listens to this renderer."""
+        ...
+
+    @property
+    def python(self) -> DevicePython:
+        """What the wheels must fit, for nobody can ask the device before it has booted."""
         ...
 
     @property

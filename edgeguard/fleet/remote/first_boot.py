@@ -11,9 +11,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
+import io
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tarfile
 import tempfile
@@ -40,7 +42,8 @@ def main(request: dict[str, Any], _payload: BinaryIO) -> dict[str, Any]:
     :param request: ``bundle`` (path), ``sha256``, ``name`` of the artifact, ``directory`` (of edgeguard, below the
         home).
     :return: what ``first-boot.json`` holds: ``state`` (``installed`` or ``failed``), ``bundle``, ``artifact``,
-        ``version``, ``attempts``, ``seconds``, and ``verified`` or ``what`` and ``fix``.
+        ``attempts``, ``seconds``; and ``version``, ``environment`` and the checks that ``verified`` it, or ``what`` is
+        wrong and a ``fix``.
     """
     home = os.path.join(os.path.expanduser("~"), request["directory"])
     before = _outcome(home)
@@ -74,7 +77,98 @@ def _install(request: dict[str, Any], home: str) -> dict[str, Any]:
     with _scratch(home) as scratch, tarfile.open(request["bundle"], "r:") as tar:
         store = _script(tar, scratch, "store")
         environment = _script(tar, scratch, "environment")
-        raise Refused(f"not yet: {store} {environment}", None)
+        contents = json.loads(_member(tar, "contents.json").read().decode())
+        return _Installation(request["directory"], home, tar, contents, store, environment).run()
+
+
+class _Installation:
+    """What ``deploy`` does, with the bundle in the place of the host."""
+
+    def __init__(
+        self, directory: str, home: str, tar: tarfile.TarFile, contents: dict[str, Any], store: Any, environment: Any
+    ) -> None:
+        self.directory = directory
+        self.home = home
+        self.tar = tar
+        self.contents = contents
+        self.store = store
+        self.environment = environment
+
+    def run(self) -> dict[str, Any]:
+        """Install, verify, and only then switch."""
+        wheels, artifact = self.contents["wheels"], self.contents["artifact"]
+        place = f"artifacts/{artifact['name']}"
+        _say("unpacking the wheels")
+        self.bring("wheels", "wheels", wheels)
+        build = {
+            "op": "build",
+            "directory": self.directory,
+            "wheels": wheels["digest"],
+            "wheels_path": f"wheels/versions/{wheels['version']}",
+            "requirements": wheels["requirements"],
+            "index": wheels["index"],
+        }
+        identifier = self.environment.main(build, io.BytesIO())["identifier"]
+        _say("unpacking the artifact")
+        self.bring("artifact", place, artifact)
+        _say("verifying it")
+        verified = self.verify(identifier, os.path.join(place, "versions", artifact["version"]))
+        for other in self.environment.users(self.home):
+            if other != artifact["name"]:
+                self.verify(identifier, os.path.join("artifacts", other, "current"))
+        for where, version in (("env", identifier), (place, artifact["version"]), ("wheels", wheels["version"])):
+            current = self.do("status", where, {})["current"]
+            self.do("switch", where, {"version": version, "expected": current})
+            self.do("prune", where, {})
+        return {"version": artifact["version"], "environment": identifier, "verified": verified}
+
+    def bring(self, folder: str, place: str, part: dict[str, Any]) -> None:
+        """Make a version complete, out of the bundle."""
+        wanted = {"version": part["version"], "files": part["files"]}
+        plan = self.do("plan", place, wanted)
+        if not plan["complete"]:
+            payload = _Members(self.tar, [f"{folder}/{name}" for name in plan["missing"]])
+            self.do("receive", place, dict(wanted, sent=plan["missing"]), payload)
+
+    def do(self, operation: str, place: str, arguments: dict[str, Any], payload: Any = None) -> dict[str, Any]:
+        """An operation of the store."""
+        request = {"op": operation, "directory": self.directory, "place": place, "arguments": arguments}
+        answer: dict[str, Any] = self.store.main(request, payload or io.BytesIO())
+        return answer
+
+    def verify(self, identifier: str, artifact: str) -> list[dict[str, Any]]:
+        """The checks of ``edgeguard verify``, which answers the goldens on this device."""
+        python = os.path.join(self.home, "env", "versions", identifier, "bin", "python")
+        command = [python, "-P", "-m", "edgeguard.cli", "verify", os.path.join(self.home, artifact), "--json"]
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=dict(clean, OPENBLAS_NUM_THREADS="1"),
+            timeout=_VERIFY_S,
+        )
+        if done.returncode:
+            lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit code {done.returncode}"]
+            raise Refused(f"{artifact} does not verify on this device: {lines[-1]}", "Export it for this device")
+        checks: list[dict[str, Any]] = json.loads(done.stdout.decode())["checks"]
+        return checks
+
+
+class _Members:
+    """Members of a tar, one after the other, as one stream of bytes."""
+
+    def __init__(self, tar: tarfile.TarFile, names: list[str]) -> None:
+        self._left = [lambda name=name: _member(tar, name) for name in names]
+        self._stream: Any = io.BytesIO()
+
+    def read(self, size: int) -> bytes:
+        """Up to ``size`` bytes; none at the end."""
+        while True:
+            block: bytes = self._stream.read(size)
+            if block or not self._left:
+                return block
+            self._stream = self._left.pop(0)()
 
 
 def _check_bundle(path: str, expected: str) -> None:
