@@ -10,6 +10,7 @@ __all__ = ["cooling", "frequency", "heat", "power", "temperature"]
 _UNDER_VOLTAGE = "under-voltage"
 _SUPPLY = "Use the official power supply and a short cable (Pi 5: 5 V, 5 A; Pi 4: 3 A; Pi 3: 2.5 A)"
 _CLEAR = "reboot to clear the record"
+_ASK_FIRMWARE = "Let this user ask the firmware: sudo usermod -aG video $USER, and log in again"
 _COOL = "Fit a heat sink or a fan, or move it to a cooler place"
 _SUSTAINED = "`edgeguard bench --sustained 10m` shows whether it is enough"
 # A Raspberry Pi slows down at 80 degrees, and other CPUs not before 90.
@@ -28,7 +29,9 @@ def power(facts: Facts) -> Line:
         return problem("power", f"under-voltage now ({found.raw})", _SUPPLY)
     if _UNDER_VOLTAGE in found.since_boot:
         return warning("power", f"there was under-voltage since boot ({found.raw})", f"{_SUPPLY}; {_CLEAR}")
-    return ok("power", f"no under-voltage since boot, says {found.source}")
+    if found.source != "vcgencmd":
+        return warning("power", "no under-voltage now; before, nobody knows (the driver alone)", _ASK_FIRMWARE)
+    return ok("power", "no under-voltage since boot")
 
 
 def heat(facts: Facts) -> Line:
@@ -37,7 +40,7 @@ def heat(facts: Facts) -> Line:
     if found is None:
         return warning("throttling", *_unasked(facts))
     if found.source != "vcgencmd":
-        return warning("throttling", "unknown: the firmware tells nothing about heat", _ask_firmware(facts))
+        return warning("throttling", "unknown: the voltage driver tells nothing about heat", _ASK_FIRMWARE)
     now = [name for name in found.now if name != _UNDER_VOLTAGE]
     if now:
         return problem("throttling", f"{', '.join(now)} now ({found.raw})", f"{_COOL}; see power, too")
@@ -94,13 +97,8 @@ def frequency(facts: Facts) -> Line:
 
 def _unasked(facts: Facts) -> tuple[str, str]:
     if facts.kind.kind == "board":
-        return "unknown: the firmware does not answer (vcgencmd)", _ask_firmware(facts)
+        return "unknown: the firmware does not answer (vcgencmd)", _ASK_FIRMWARE
     return "unknown: only the firmware of a Raspberry Pi tells", "Watch it by other means if it matters: `sudo dmesg`"
-
-
-def _ask_firmware(facts: Facts) -> str:
-    del facts
-    return "Let this user ask it: sudo usermod -aG video $USER, and log in again"
 
 
 def _governor(name: str) -> str:
