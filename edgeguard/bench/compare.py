@@ -1,8 +1,8 @@
 """Whether a new measurement is worse than an old one, such that noise seldom says so.
 
 **Rule.** A *regression* is a quantity that grew by more than the threshold and whose interval lies wholly above 1. An
-*improvement* is the same the other way round. What moved beyond the threshold with an interval that holds 1 is
-*unclear*: nobody knows until more processes are measured.
+*improvement* is the same the other way round. *No change* means that the whole interval lies within the threshold, and
+everything else is *unclear*: nobody knows until more processes are measured.
 
 **Interval.** Processes are the independent units: the runs of one process share its memory layout. The ratio new/old
 is that of the geometric means over processes; its interval is Welch's t on the logarithms of the processes' values
@@ -10,7 +10,7 @@ is that of the geometric means over processes; its interval is Welch's t on the 
 comparison asks about a dozen quantities at once. At 95 % each, more than one in five comparisons of equal things
 would find something; so the intervals are widened (Bonferroni) until the probability that *any* of them lies above 1
 by chance is 1 %. In simulations of two equal runs of 5 to 20 processes with noise from 0.5 % to 20 % (normal, heavy
-tails, a process in ten far slower, two memory layouts), at most 0.9 % of comparisons alarm at a threshold of 5 %; see
+tails, a process in ten far slower, two memory layouts), at most 0.7 % of comparisons alarm at a threshold of 5 %; see
 ``tests/bench/test_compare.py``. Fewer than 5 processes give no judgement of times: where processes come in two kinds,
 three may be of one kind by luck, and agree perfectly.
 
@@ -159,11 +159,12 @@ def welch_interval(old: Sequence[float], new: Sequence[float], confidence: float
 
 def outcome(interval: Interval, threshold: float) -> Outcome:
     """What the module's rule makes of an interval."""
-    if interval.estimate > 1 + threshold:
-        return "regression" if interval.low > 1 else "unclear"
-    if interval.estimate < 1 / (1 + threshold):
-        return "improvement" if interval.high < 1 else "unclear"
-    return "no change"
+    most, least = 1 + threshold, 1 / (1 + threshold)
+    if interval.estimate > most and interval.low > 1:
+        return "regression"
+    if interval.estimate < least and interval.high < 1:
+        return "improvement"
+    return "no change" if least <= interval.low and interval.high <= most else "unclear"
 
 
 def _enough(old: Series, new: Series) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from statistics import median
 
 import numpy as np
 
@@ -15,6 +17,9 @@ from edgeguard.errors import InvalidMeasurement
 
 __all__ = ["record_result"]
 
+# Runs whose median is one value.
+_GROUP = 3
+
 
 def record_result(result: Result, where: str) -> Recording:
     """What is compared of a result.
@@ -22,9 +27,12 @@ def record_result(result: Result, where: str) -> Recording:
     - time: the median run of each variant in each process;
     - ratios, one per process, as in :mod:`~edgeguard.bench.intervals`: of int8 to float, and of the artifact to int8,
       or to float where there is no int8 (else it would be the product of two that are judged already);
-    - memory: the peak of each cold start.
+    - memory: the peak of each cold start;
+    - where the machine was emulated, instructions and their ratios in place of times. All are counted in one process:
+      the values are medians of a few consecutive runs each, less the overhead of counting. They repeat so well that any
+      difference between two emulators seems sure; thresholds below the 0.5 % that those may differ by ask for too much.
 
-    The control is left out: it is the artifact again. What an emulated machine took is left out as well.
+    The control is left out: it is the artifact again.
 
     :param where: its path, for messages.
     :raises InvalidMeasurement: its verdict says so.
@@ -36,7 +44,7 @@ def record_result(result: Result, where: str) -> Recording:
             where=where,
             fix="Measure again",
         )
-    measured = (*_times(result), *_ratios(result)) if result.device_kind != "emulated" else ()
+    measured = _counts(result) if result.device_kind == "emulated" else [*_times(result), *_ratios(result)]
     return Recording(where, "edgeguard", result_context(result), (*measured, *_memory(result)))
 
 
@@ -66,6 +74,31 @@ def _ratios(result: Result) -> list[Series]:
         if logs:
             found.append(Series(f"{numerator}/{denominator}", "ratio", tuple(map(math.exp, logs))))
     return found
+
+
+def _counts(result: Result) -> list[Series]:
+    if result.counts is None:
+        return []
+    overhead = result.counts.overhead.get("instructions", 0)
+    counted = {
+        entry.name: _medians(entry.instructions, overhead)
+        for entry in result.counts.variants
+        if entry.name != CONTROL and entry.instructions
+    }
+    found = [Series(name, "instructions", values) for name, values in counted.items()]
+    for numerator, denominator in _pairs(result):
+        pairs = zip(counted.get(numerator, ()), counted.get(denominator, ()), strict=False)
+        quotients = tuple(above / below for above, below in pairs)
+        if quotients:
+            found.append(Series(f"{numerator}/{denominator}", "instruction ratio", quotients))
+    return found
+
+
+def _medians(counts: Sequence[int], overhead: int) -> tuple[float, ...]:
+    """Of groups of consecutive runs, for a single run may have done something for the first time."""
+    size = min(_GROUP, len(counts))
+    starts = range(0, len(counts) - size + 1, size)
+    return tuple(max(1.0, median(counts[start : start + size]) - overhead) for start in starts)
 
 
 def _pairs(result: Result) -> list[tuple[str, str]]:

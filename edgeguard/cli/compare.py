@@ -90,7 +90,7 @@ def _print(found: Comparison) -> None:
         table.add_row(_plain(_name(change)), *cells, interval, change.outcome)
     screen.print(table)
     sure = next(change.interval.confidence for change in found.changes if change.interval is not None)
-    say(f"intervals: {sure:.2%} each, so that together they find a growth where there is none in 1 % of comparisons")
+    say(f"intervals: {sure:.2%} each, so that together they find a growth where there is none in at most 1 % of cases")
     for difference in found.ignored:
         say(f"ignored: {difference}")
     for difference in found.told:
@@ -98,9 +98,9 @@ def _print(found: Comparison) -> None:
     for which, names in (("old", found.only_old), ("new", found.only_new)):
         if names:
             say(f"only in the {which} one: {', '.join(names)}")
-    unclear = [_name(change) for change in found.changes if change.outcome == "unclear"]
+    unclear = ", ".join(_name(change) for change in found.changes if change.outcome == "unclear")
     if unclear:
-        say(f"unclear: {', '.join(unclear)}: beyond the threshold, but within the noise; measure in more processes")
+        say(f"unclear: {unclear}: whether it changed by more than the threshold takes more processes to tell")
     for change in found.regressions:
         assert change.interval is not None
         low, high = change.interval.low - 1, change.interval.high - 1
@@ -128,4 +128,4 @@ def _amount(value: float, quantity: str) -> str:
         return f"{value * 1e9:.0f} ns"
     if quantity == "memory":
         return f"{value / (1 << 20):.1f} MiB"
-    return f"{value:.3f}" if quantity == "ratio" else f"{value:,.0f}"
+    return f"{value:.3f}" if quantity.endswith("ratio") else f"{value:,.0f}"

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from edgeguard.bench.messages import Block, ColdAnswer, Window
-from edgeguard.bench.result import Cold, Process, Result
+from edgeguard.bench.result import Cold, Counted, Counts, Process, Result
 from edgeguard.bench.variants import Variant
-from edgeguard.bench.verdict import Verdict
+from edgeguard.bench.verdict import Reason, Verdict
 from tests.bench.results import made_up_result
 
-__all__ = ["TIMES", "made_up_measurement"]
+__all__ = ["TIMES", "made_up_counts", "made_up_measurement"]
 
 # Microseconds per run.
 TIMES = {"float": 1000.0, "int8": 500.0, "defended": 510.0, "control": 510.0, "end-to-end": 600.0}
@@ -57,6 +57,28 @@ def made_up_measurement(
         ratios=(),
         verdict=Verdict("valid", ()),
         processes=tuple(one_process() for _ in range(processes)),
+    )
+
+
+def made_up_counts(seed: int, *, thousands: Mapping[str, float] = TIMES, first: int = 0) -> Result:
+    """A result of an emulated machine.
+
+    :param thousands: variant to its true number of instructions, in thousands.
+    :param first: how many more the very first run of each variant needs.
+    """
+    rng = random.Random(seed)
+
+    def counted(name: str) -> Counted:
+        true = 1000 * thousands[name]
+        runs = [round(true * (1 + rng.uniform(0, 0.001))) + 2000 for _ in range(9)]
+        return Counted(name, (runs[0] + first, *runs[1:]), (), round(true), None)
+
+    return replace(
+        made_up_measurement(seed, times=thousands),
+        device_kind="emulated",
+        verdict=Verdict("unknown", (Reason("emulated", "times mean nothing", "unknown"),)),
+        processes=(),
+        counts=Counts(tuple(counted(name) for name in thousands), (), {"instructions": 2000}),
     )
 
 

@@ -20,7 +20,7 @@ from edgeguard.bench.intervals import Interval
 from edgeguard.bench.result import Result
 from edgeguard.bench.verdict import Reason, Verdict
 from edgeguard.errors import InvalidMeasurement, UsageError
-from tests.bench.comparable import TIMES, made_up_measurement
+from tests.bench.comparable import TIMES, made_up_counts, made_up_measurement
 
 NOTHING = Context({})
 SAME = (1.0,) * 5
@@ -97,10 +97,13 @@ def test_the_threshold_decides() -> None:
     [
         (1.06, 1.001, 1.12, "regression"),
         (1.06, 0.999, 1.13, "unclear"),
-        (1.049, 1.04, 1.06, "no change"),
+        (1.04, 1.03, 1.051, "unclear"),
+        (1.04, 1.03, 1.049, "no change"),
         (0.94, 0.89, 0.999, "improvement"),
         (0.94, 0.88, 1.001, "unclear"),
-        (0.96, 0.95, 0.97, "no change"),
+        (0.96, 0.951, 0.97, "unclear"),
+        (0.96, 0.953, 0.97, "no change"),
+        (1.0, 0.9, 1.1, "unclear"),
     ],
 )
 def test_the_rule(estimate: float, low: float, high: float, expected: str) -> None:
@@ -232,9 +235,36 @@ def test_an_invalid_result_is_refused_with_its_reasons() -> None:
         record_result(replace(made_up_measurement(1), verdict=verdict), "bad.json")
 
 
-def test_times_of_an_emulated_machine_are_not_compared() -> None:
-    old, new = (replace(made_up_measurement(seed), device_kind="emulated") for seed in (1, 2))
-    assert {change.quantity for change in compared(old, new).changes} == {"memory"}
+def test_on_an_emulated_machine_instructions_are_compared_and_no_times() -> None:
+    slower = made_up_counts(2, thousands={**TIMES, "defended": 1.08 * TIMES["defended"]})
+    found = compared(made_up_counts(1), slower)
+    assert {change.quantity for change in found.changes} == {"instructions", "instruction ratio", "memory"}
+    assert [(change.quantity, change.name) for change in found.regressions] == [
+        ("instructions", "defended"),
+        ("instruction ratio", "defended/int8"),
+    ]
+    assert found.regressions[0].old == pytest.approx(510_000, rel=0.001)  # the overhead of counting is off
+    assert found.regressions[1].ratio == pytest.approx(1.08, rel=0.001)
+    assert not compared(made_up_counts(1), made_up_counts(2), threshold=0.002).regressions
+
+
+def test_a_run_that_did_something_for_the_first_time_is_no_regression() -> None:
+    found = compared(made_up_counts(1), made_up_counts(2, first=10_000_000))
+    assert found.regressions == ()
+    assert "unclear" not in outcomes(found).values()
+
+
+def test_times_of_an_emulated_machine_are_never_compared() -> None:
+    """A file may hold samples although the bench no longer takes any there."""
+    emulated = replace(made_up_measurement(1), device_kind="emulated", counts=None)
+    assert {change.quantity for change in compared(emulated, emulated).changes} == {"memory"}
+
+
+def test_instructions_of_an_emulator_are_not_set_against_times_of_a_board() -> None:
+    found = compared(made_up_measurement(1), made_up_counts(1), ignored=["device_kind"])
+    assert {change.quantity for change in found.changes} == {"memory"}
+    assert "time of int8" in found.only_old
+    assert "instructions of int8" in found.only_new
 
 
 def test_a_process_that_lacks_a_variant_does_not_count_for_it() -> None:

@@ -165,7 +165,8 @@ def test_a_file_that_pyperf_measured_is_read(measured: Path) -> None:
 def test_a_file_of_pyperf_equals_itself(measured: Path) -> None:
     found = compare(read_pyperf(measured), read_pyperf(measured))
     assert {change.ratio for change in found.changes} == {1.0}
-    assert {change.outcome for change in found.changes} <= {"no change"}
+    assert found.regressions == ()
+    assert found.told == found.ignored == ()
 
 
 def test_the_inner_metadata_win_and_calibrations_are_no_values(tmp_path: Path) -> None:

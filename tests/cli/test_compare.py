@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from edgeguard.bench.pyperf_write import write_pyperf
 from edgeguard.bench.result import Result, write_result
 from edgeguard.bench.verdict import Reason, Verdict
-from tests.bench.comparable import TIMES, made_up_measurement
+from tests.bench.comparable import TIMES, made_up_counts, made_up_measurement
 from tests.cli.inprocess import Here
 from tests.cli.shell import edgeguard
 
@@ -87,6 +88,17 @@ def test_other_conditions_end_in_2_with_both_values_and_can_be_ignored(here: Her
     assert done.code == 0
     assert "ignored: threads: 1 -> 4" in done.out
     here("compare", old, new, "--ignore", "weather").failed(2, "--ignore", "weather", "threads")
+
+
+def test_an_emulated_machine_shows_instructions_and_no_time(here: Here, put: Put) -> None:
+    done = here("compare", put("old.json", made_up_counts(1)), put("new.json", made_up_counts(2, thousands=SLOW)))
+    assert done.code == 1
+    assert "regression: instruction ratio of defended/int8 grew by 20" in done.out
+    (line,) = [line for line in done.out.splitlines() if line.startswith("│ instructions of int8 ")]
+    assert re.search(r"│ +500,\d{3} │ +500,\d{3} │ +1\.00", line)
+    (line,) = [line for line in done.out.splitlines() if line.startswith("│ instruction ratio of defended/int8 ")]
+    assert re.search(r"│ +1\.020 │ +1\.224 │", line)
+    assert not re.search(r"[0-9] ?(us|ms|ns|s)\b|time of", done.out)
 
 
 def test_what_was_changed_on_purpose_is_told(here: Here, put: Put) -> None:
