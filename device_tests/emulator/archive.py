@@ -45,7 +45,7 @@ class Packages:
     kernel: Path
 
 
-def fetch(directory: Path, packages: Sequence[str], kernel: str) -> Packages:
+def fetch(directory: Path, packages: Sequence[str], kernel: str, suite: str = SUITE) -> Packages:
     """Download ``packages`` with their dependencies, and the kernel that the meta-package ``kernel`` names.
 
     What ``directory`` holds from an earlier call is not fetched again.
@@ -53,7 +53,7 @@ def fetch(directory: Path, packages: Sequence[str], kernel: str) -> Packages:
     :raises Unavailable: the archive cannot be reached, or this machine knows none.
     :raises DeviceError: the archive does not have what the recipe asks for.
     """
-    environment = _private_state(directory)
+    environment = _private_state(directory, suite)
     if not any((directory / "state/lists").glob("*Packages*")):
         _update(environment)
     try:
@@ -64,14 +64,14 @@ def fetch(directory: Path, packages: Sequence[str], kernel: str) -> Packages:
         return _download(directory, packages, kernel, environment)
 
 
-def _private_state(apt: Path) -> Mapping[str, str]:
-    source = debian_source(host_sources(), SUITE)
+def _private_state(apt: Path, suite: str) -> Mapping[str, str]:
+    source = debian_source(host_sources(), suite)
     if source is None:
         raise Unavailable("this machine's apt sources name no Debian archive")
     for folder in ("state/lists/partial", "cache/archives/partial", "sources.d", "kernel"):
         (apt / folder).mkdir(parents=True, exist_ok=True)
     (apt / "state/status").touch()
-    (apt / "sources.d/debian.sources").write_text(source.stanza(SUITE))
+    (apt / "sources.d/debian.sources").write_text(source.stanza(suite))
     (apt / "apt.conf").write_text(_CONFIGURATION.format(apt=apt))
     # apt reads this file first and then the machine's own settings: proxies keep working.
     return {**os.environ, "APT_CONFIG": str(apt / "apt.conf"), "LC_ALL": "C"}

@@ -9,14 +9,14 @@ import stat
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from device_tests.emulator import cpio, recipe
 from device_tests.emulator.tools import find
 from edgeguard.errors import DeviceError
 
-__all__ = ["assemble", "unpack_kernel", "write_initrd"]
+__all__ = ["assemble", "unpack", "unpack_kernel", "write_initrd"]
 
 # Debian's layout: these are links since /usr was merged.
 _MERGED = ("bin", "sbin", "lib")
@@ -36,7 +36,7 @@ def assemble(root: Path, packages: Iterable[Path], host_key: Path, authorized: s
         (root / "usr" / name).mkdir(parents=True)
         (root / name).symlink_to(f"usr/{name}")
     for package in packages:
-        _unpack(package, root)
+        unpack(package, root)
     for folder, mode in _FOLDERS:
         (root / folder).mkdir(parents=True, exist_ok=True)
         (root / folder).chmod(mode)
@@ -46,7 +46,11 @@ def assemble(root: Path, packages: Iterable[Path], host_key: Path, authorized: s
     _compile(root)
 
 
-def _unpack(package: Path, root: Path) -> None:
+def unpack(package: Path, root: Path) -> None:
+    """Unpack one package into ``root``, without what no test needs.
+
+    :raises DeviceError: it is damaged.
+    """
     dpkg = [find("dpkg-deb") or "dpkg-deb", "--fsys-tarfile", str(package)]
     excluded = [f"--exclude={pattern}" for pattern in recipe.UNWANTED]
     tar = ["tar", "--extract", "--no-same-owner", "--keep-directory-symlink", f"--directory={root}", *excluded]
@@ -118,19 +122,19 @@ def _compile(root: Path) -> None:
     subprocess.run(command, capture_output=True, check=False)
 
 
-def unpack_kernel(package: Path) -> dict[str, bytes]:
-    """The kernel (under ``vmlinuz``) and the modules of the recipe (under their names) from a kernel's package.
+def unpack_kernel(package: Path, modules: Collection[str] = recipe.MODULES) -> dict[str, bytes]:
+    """The kernel (under ``vmlinuz``) and ``modules`` (under their names) from a kernel's package.
 
     :raises DeviceError: the package lacks one of them.
     """
-    found = dict(_kernel_files(package))
-    missing = {"vmlinuz", *recipe.MODULES} - set(found)
+    found = dict(_kernel_files(package, modules))
+    missing = {"vmlinuz", *modules} - set(found)
     if missing:
         raise DeviceError(f"the kernel's package has no {', '.join(sorted(missing))}", where=str(package))
     return found
 
 
-def _kernel_files(package: Path) -> Iterator[tuple[str, bytes]]:
+def _kernel_files(package: Path, modules: Collection[str]) -> Iterator[tuple[str, bytes]]:
     dpkg = [find("dpkg-deb") or "dpkg-deb", "--fsys-tarfile", str(package)]
     with (
         subprocess.Popen(dpkg, stdout=subprocess.PIPE) as source,
@@ -140,7 +144,7 @@ def _kernel_files(package: Path) -> Iterator[tuple[str, bytes]]:
             file = Path(member.name)
             name = "vmlinuz" if file.name.startswith("vmlinuz-") else file.stem
             content = archive.extractfile(member) if member.isfile() else None
-            if content is not None and (name == "vmlinuz" or (name in recipe.MODULES and file.suffix == ".ko")):
+            if content is not None and (name == "vmlinuz" or (name in modules and file.suffix == ".ko")):
                 yield name, content.read()
 
 
