@@ -57,12 +57,12 @@ class Lab:
         """Verdict and findings of a measurement in three processes.
 
         :param between: what happens after the first reading of the state.
-        :param meanwhile: what happens within the second process.
+        :param meanwhile: what happens within the last process: only the reading at its end can show it.
         """
         kind = device_kind(self.root, "aarch64")
         before = read_state(self.root)
         between()
-        windows = [self._window(meanwhile if number == 1 else lambda: None, others_seconds) for number in range(3)]
+        windows = [self._window(meanwhile if number == 2 else lambda: None, others_seconds) for number in range(3)]
         after = read_state(self.root)
         device = read_device(kind.model, self.root)
         evidence = Evidence(kind.kind, before, after, windows, {"defended": 700}, Interval(1.0, 0.999, 1.001, 0.95))
