@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 
 from edgeguard.bench.cpu import CpuFacts
+from edgeguard.bench.demanded import Energy, Sustained
 from edgeguard.bench.device_kind import DeviceKind
 from edgeguard.bench.host_state import HostState
 from edgeguard.bench.intervals import Interval
@@ -12,7 +14,7 @@ from edgeguard.bench.percentiles import fewest_samples
 from edgeguard.bench.result import Counts, Latency, Ratio
 from edgeguard.bench.variants import CONTROL, FLOAT, INT8
 
-__all__ = ["find"]
+__all__ = ["find", "find_demanded"]
 
 
 def find(
@@ -41,6 +43,39 @@ def find(
             f"Since boot the firmware has seen: {', '.join(throttled.since_boot)}. Check power supply and cooling."
         )
     return tuple(sentences)
+
+
+def find_demanded(sustained: Sustained | None, energy: Energy | None) -> tuple[str, ...]:
+    """The same of what was measured on demand."""
+    sentences = []
+    if sustained is not None:
+        sentences += _sustained(sustained)
+    if energy is not None:
+        sentences.append(
+            f"Idle, the rails deliver {fmean(energy.idle_watts):.2f} W. Energy is that of the PMIC's rails, not of the "
+            f"wall socket."
+        )
+    return tuple(sentences)
+
+
+def _sustained(sustained: Sustained) -> list[str]:
+    minutes = sustained.moments[-1].elapsed_s / 60
+    pace = (
+        f"{sustained.name} ended at {sustained.ratio:.3f}x its first pace after {minutes:.1f} minutes without a pause"
+    )
+    sentences = [f"{pace}: {'it is steady' if sustained.steady else 'it is NOT steady'}."]
+    if sustained.throttled_at_s is not None:
+        seen = sorted({name for moment in sustained.moments for name in moment.throttled or ()})
+        sentences.append(f"Throttling began after {sustained.throttled_at_s:.0f} s: {', '.join(seen)}.")
+    elif any(moment.throttled is None for moment in sustained.moments):
+        sentences.append("Whether the firmware throttled meanwhile is unknown.")
+    frequencies = [moment.frequency_khz / 1000 for moment in sustained.moments if moment.frequency_khz is not None]
+    if frequencies:
+        sentences.append(f"Meanwhile the CPU ran at {min(frequencies):.0f} to {max(frequencies):.0f} MHz.")
+    heat = [moment.temperature_c for moment in sustained.moments if moment.temperature_c is not None]
+    if heat:
+        sentences.append(f"Meanwhile it had {min(heat):.1f} to {max(heat):.1f} degrees Celsius.")
+    return sentences
 
 
 def _ratio(ratio: Ratio, interval: Interval, cpu: CpuFacts) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from edgeguard.bench.small_files import read_number, read_text
 from edgeguard.bench.throttled import Throttled, read_throttled
 
-__all__ = ["HostState", "parse_pressure", "read_state"]
+__all__ = ["HostState", "parse_pressure", "read_state", "read_temperature"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,6 @@ def read_state(root: Path = Path("/")) -> HostState:
 
     policies = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq"))
     frequencies = [read_number(policy / "scaling_cur_freq") for policy in policies]
-    temperature = read_number(root / "sys/class/thermal/thermal_zone0/temp")
     pressures = {
         name: parse_pressure(read_text(root / "proc/pressure" / name) or "") for name in ("cpu", "memory", "io")
     }
@@ -50,12 +49,18 @@ def read_state(root: Path = Path("/")) -> HostState:
         governor=tuple(sorted({text for policy in policies if (text := read_text(policy / "scaling_governor"))})),
         frequency_khz=tuple(value for value in frequencies if value is not None),
         throttled=read_throttled(root),
-        temperature_c=None if temperature is None else temperature / 1000,
+        temperature_c=read_temperature(root),
         load=os.getloadavg()[0],
         memory_available_kib=psutil.virtual_memory().available // 1024,
         swap_used_kib=psutil.swap_memory().used // 1024,
         pressure={name: value for name, value in pressures.items() if value is not None},
     )
+
+
+def read_temperature(root: Path = Path("/")) -> float | None:
+    """Of thermal zone 0, in degrees Celsius; ``None`` if unreadable."""
+    millidegrees = read_number(root / "sys/class/thermal/thermal_zone0/temp")
+    return None if millidegrees is None else millidegrees / 1000
 
 
 def parse_pressure(text: str) -> float | None:

@@ -5,23 +5,24 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
 from statistics import median
-from typing import Protocol
 
 from edgeguard import __version__
 from edgeguard.artifact import MANIFEST, Artifact, open_artifact
 from edgeguard.bench.device_facts import read_device
 from edgeguard.bench.device_kind import DeviceKind, device_kind
 from edgeguard.bench.figures import count_figures, latencies, pooled, ratios
-from edgeguard.bench.findings import find
+from edgeguard.bench.findings import find, find_demanded
 from edgeguard.bench.host_state import HostState, read_state
 from edgeguard.bench.messages import ColdAnswer
+from edgeguard.bench.on_demand import refuse_impossible, take_demanded
 from edgeguard.bench.pmu import Event
+from edgeguard.bench.reporter import Reporter
 from edgeguard.bench.result import ArtifactFacts, Cold, Counts, Latency, Process, Ratio, Result
 from edgeguard.bench.sampling import cold_start, count, sample
 from edgeguard.bench.settings import EFFORTS, Plan, Settings, make_count_plan, make_plan
@@ -30,16 +31,6 @@ from edgeguard.bench.verdict import Evidence, Verdict, judge, judge_counts
 from edgeguard.digests import file_digest
 
 __all__ = ["Reporter", "measure"]
-
-
-class Reporter(Protocol):
-    """Who is told how far it is."""
-
-    def step(self, text: str) -> None:
-        """A stage begins."""
-
-    def progress(self, done: int, total: int) -> None:
-        """Within a stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +52,7 @@ class _Taken:
 def measure(path: Path, settings: Settings, reporter: Reporter) -> Result:
     """Measure an artifact beside what its lab holds. A result that cannot be trusted is returned too: see its verdict.
 
-    :raises UsageError: there is no artifact, or its format cannot be timed.
+    :raises UsageError: there is no artifact, its format cannot be timed, or the machine cannot do what is asked for.
     :raises Untrusted: the artifact or its lab differs from the manifest.
     :raises RejectedInput: a model cannot be loaded or kills the process that runs it.
     :raises InvalidMeasurement: a measuring process does not end.
@@ -69,12 +60,23 @@ def measure(path: Path, settings: Settings, reporter: Reporter) -> Result:
     started, clock = datetime.now(UTC), time.perf_counter()
     artifact = open_artifact(path)
     kind = device_kind()
+    refuse_impossible(settings, kind.kind)
     with tempfile.TemporaryDirectory(prefix="edgeguard-bench-") as scratch:
         variants = choose_variants(artifact, Path(scratch))
         if kind.kind == "emulated":
             taken = _counts_alone(variants, settings, reporter)
         else:
             taken = _times_and_counts(variants, settings, kind, deployed_name(artifact), reporter)
+        # Where an emulator does not count, its clock does not follow its instructions either, and shares mislead.
+        meaningful = kind.kind != "emulated" or taken.counts is not None
+        demanded = take_demanded(
+            variants.subjects,
+            deployed_name(artifact),
+            replace(settings, profile=settings.profile and meaningful),
+            taken.plan,
+            kind.kind,
+            reporter,
+        )
     device = read_device(kind.model)
     return Result(
         device_kind=kind.kind,
@@ -93,10 +95,16 @@ def measure(path: Path, settings: Settings, reporter: Reporter) -> Result:
         latency=taken.latency,
         ratios=taken.ratios,
         verdict=taken.verdict,
-        findings=find(kind, device.cpu, taken.after, taken.ratios, taken.latency, taken.counts),
+        findings=(
+            *find(kind, device.cpu, taken.after, taken.ratios, taken.latency, taken.counts),
+            *find_demanded(demanded.sustained, demanded.energy),
+        ),
         processes=taken.processes,
         counts=taken.counts,
         not_counted=taken.not_counted,
+        sustained=demanded.sustained,
+        profiles=demanded.profiles,
+        energy=demanded.energy,
     )
 
 

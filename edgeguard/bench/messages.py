@@ -8,10 +8,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, get_args
 
 from edgeguard.bench.codec import decode
+from edgeguard.bench.demand_messages import (
+    EnergyAnswer,
+    EnergyRequest,
+    ProfileAnswer,
+    ProfileRequest,
+    SustainAnswer,
+    SustainRequest,
+)
 from edgeguard.bench.pmu import Event
+from edgeguard.bench.subject import Subject
 
 __all__ = [
     "Answer",
@@ -28,28 +37,6 @@ __all__ = [
     "from_json",
     "to_json",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """Something to time.
-
-    :param name: unique within a run.
-    :param path: a model file, or for ``runtime`` an artifact directory.
-    :param how: ``session`` calls ONNX Runtime itself, ``host`` applies the numpy post-processor of ``artifact`` to what
-        it returns, and ``runtime`` goes the whole way from a uint8 image to the answer.
-    :param artifact: whose post-processor it is; only for ``host``.
-    :param inputs: an ``.npy`` file: finished inputs ``[n, batch, *input_shape]``, or for ``runtime`` images
-        ``[n, height, width, channels]``.
-    :param delay: private, for measuring the bench itself: a busy-wait after each run, as a share of its duration.
-    """
-
-    name: str
-    path: str
-    how: Literal["session", "host", "runtime"]
-    inputs: str
-    artifact: str | None = None
-    delay: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +166,10 @@ class CountAnswer:
     refused: dict[Event, str]
 
 
-Request = TimeRequest | ColdRequest | CountRequest
-Answer = TimeAnswer | ColdAnswer | CountAnswer
+Request = TimeRequest | ColdRequest | CountRequest | SustainRequest | ProfileRequest | EnergyRequest
+Answer = TimeAnswer | ColdAnswer | CountAnswer | SustainAnswer | ProfileAnswer | EnergyAnswer
 _TYPES: dict[str, type[Request] | type[Answer]] = {
-    kind.__name__: kind for kind in (TimeRequest, TimeAnswer, ColdRequest, ColdAnswer, CountRequest, CountAnswer)
+    kind.__name__: kind for kind in (*get_args(Request), *get_args(Answer))
 }
 
 

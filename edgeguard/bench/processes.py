@@ -7,9 +7,19 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import overload
 
 from edgeguard import errors
+from edgeguard.bench.demand_messages import (
+    EnergyAnswer,
+    EnergyRequest,
+    ProfileAnswer,
+    ProfileRequest,
+    SustainAnswer,
+    SustainRequest,
+)
 from edgeguard.bench.messages import (
     Answer,
     ColdAnswer,
@@ -31,6 +41,12 @@ _KNOWN: dict[str, type[errors.EdgeguardError]] = {
     for kind in (errors.BadData, errors.BadModel, errors.DeviceError, errors.Untrusted, errors.UsageError)
 }
 
+_TICK_S = 1.0
+
+
+def _ignore(_: float) -> None:
+    return None
+
 
 @overload
 def ask_worker(request: TimeRequest, *, timeout: float) -> TimeAnswer: ...
@@ -38,10 +54,17 @@ def ask_worker(request: TimeRequest, *, timeout: float) -> TimeAnswer: ...
 def ask_worker(request: ColdRequest, *, timeout: float) -> ColdAnswer: ...
 @overload
 def ask_worker(request: CountRequest, *, timeout: float) -> CountAnswer: ...
-def ask_worker(request: Request, *, timeout: float) -> Answer:
+@overload
+def ask_worker(request: ProfileRequest, *, timeout: float) -> ProfileAnswer: ...
+@overload
+def ask_worker(request: EnergyRequest, *, timeout: float) -> EnergyAnswer: ...
+@overload
+def ask_worker(request: SustainRequest, *, timeout: float, tick: Callable[[float], None]) -> SustainAnswer: ...
+def ask_worker(request: Request, *, timeout: float, tick: Callable[[float], None] = _ignore) -> Answer:
     """Start a process, let it serve one request, and wait for its end.
 
     :param timeout: seconds after which it is killed.
+    :param tick: called about every second with the seconds since the start.
     :raises EdgeguardError: what the worker raised; :class:`BadModel` when a model crashed it;
         :class:`InvalidMeasurement` when it did not come to an end.
     """
@@ -50,15 +73,7 @@ def ask_worker(request: Request, *, timeout: float) -> Answer:
     # Threads of numpy's own BLAS would be threads that nobody asked for.
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     try:
-        done = subprocess.run(
-            command,
-            input=to_json(request),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            env=environment,
-            check=False,
-        )
+        done = _finish(command, to_json(request), environment, timeout, tick)
     except subprocess.TimeoutExpired:
         raise errors.InvalidMeasurement(
             f"a measuring process did not end within {timeout:.0f} seconds",
@@ -75,6 +90,33 @@ def ask_worker(request: Request, *, timeout: float) -> Answer:
     return _understand(done.stdout)
 
 
+def _finish(
+    command: Sequence[str], text: str, environment: Mapping[str, str], timeout: float, tick: Callable[[float], None]
+) -> subprocess.CompletedProcess[str]:
+    """:func:`subprocess.run` that tells the time while it waits.
+
+    :raises subprocess.TimeoutExpired: the process was killed.
+    """
+    begin = time.monotonic()
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment) as process:
+        said: str | None = text
+        try:
+            while True:
+                passed = time.monotonic() - begin
+                try:
+                    stdout, stderr = process.communicate(said, timeout=max(0.0, min(_TICK_S, timeout - passed)))
+                    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+                except subprocess.TimeoutExpired:
+                    said = None
+                    tick(time.monotonic() - begin)
+                    if time.monotonic() - begin >= timeout:
+                        raise
+        except BaseException:
+            process.kill()
+            raise
+
+
 def _understand(text: str) -> Answer:
     data = json.loads(text)
     if data["type"] in _KNOWN:
@@ -85,8 +127,8 @@ def _understand(text: str) -> Answer:
 
 
 def _subject_path(request: Request) -> str:
-    subjects = (request.subject,) if isinstance(request, ColdRequest) else request.subjects
-    return ", ".join(sorted({subject.path for subject in subjects}))
+    subjects = request.subjects if isinstance(request, TimeRequest | CountRequest) else (request.subject,)
+    return ", ".join(sorted({subject.path for subject in subjects if subject is not None}))
 
 
 def _signal_name(number: int) -> str:

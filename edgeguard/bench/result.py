@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from edgeguard.bench.demanded import Energy, Profile, Sustained
 from edgeguard.bench.device_facts import DeviceFacts
 from edgeguard.bench.device_kind import Kind
 from edgeguard.bench.host_state import HostState
@@ -168,6 +169,7 @@ class Result:
     :param findings: what the figures mean, a sentence each.
     :param counts: ``None`` where instructions cannot be counted.
     :param not_counted: event to the reason for which this machine does not count it.
+    :param sustained: only on demand, like ``profiles`` and ``energy``.
     """
 
     device_kind: Kind
@@ -190,6 +192,9 @@ class Result:
     processes: tuple[Process, ...]
     counts: Counts | None = None
     not_counted: dict[Event, str] = field(default_factory=dict)
+    sustained: Sustained | None = None
+    profiles: tuple[Profile, ...] = ()
+    energy: Energy | None = None
     schema_version: int = SCHEMA_VERSION
     min_reader: int = _MIN_READER
 

@@ -21,6 +21,7 @@ _SETTLE = 2
 _WARMUP_MS = 50.0
 # Idle threads of ONNX Runtime spin for about this long before they sleep (onnxruntime#13808).
 _PAUSE_MS = 20.0
+_SUSTAINED_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +31,20 @@ class EffortLevel:
     :param cold: processes per variant for cold start and memory.
     :param seconds: time to measure in, all processes together, without what they need to start.
     :param counted: runs per variant whose instructions are counted. Odd: their median is one of them.
+    :param power_s: time to read the power in, idle and of each variant.
     """
 
     processes: int
     cold: int
     seconds: float
     counted: int
+    power_s: float
 
 
 EFFORTS: dict[Effort, EffortLevel] = {
-    "quick": EffortLevel(processes=6, cold=1, seconds=6.0, counted=9),
-    "normal": EffortLevel(processes=10, cold=3, seconds=30.0, counted=15),
-    "thorough": EffortLevel(processes=20, cold=5, seconds=180.0, counted=45),
+    "quick": EffortLevel(processes=6, cold=1, seconds=6.0, counted=9, power_s=4.0),
+    "normal": EffortLevel(processes=10, cold=3, seconds=30.0, counted=15, power_s=8.0),
+    "thorough": EffortLevel(processes=20, cold=5, seconds=180.0, counted=45, power_s=20.0),
 }
 
 
@@ -55,6 +58,9 @@ class Settings:
     :param seconds: time to measure in; the number of blocks follows from it.
     :param seed: of every random choice.
     :param confidence: of the intervals of ratios.
+    :param sustained_s: how long the deployed variant runs without a pause afterwards; ``None`` for not at all.
+    :param profile: whether ONNX Runtime times each node.
+    :param energy: whether power is read, which only a Pi 5 can.
     """
 
     effort: Effort = "normal"
@@ -65,6 +71,9 @@ class Settings:
     seconds: float | None = None
     seed: int = 0
     confidence: float = 0.95
+    sustained_s: float | None = None
+    profile: bool = False
+    energy: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured.
@@ -77,6 +86,11 @@ class Settings:
                 raise UsageError(f"must be positive, not {value}", where=f"--{name}")
         if not 0.5 <= self.confidence < 1:
             raise UsageError(f"must lie in [0.5, 1), not {self.confidence}", where="--confidence")
+        if self.sustained_s is not None and not self.sustained_s >= _SUSTAINED_S:
+            raise UsageError(
+                f"{self.sustained_s:g} s are too short to see a device warm up, it takes {_SUSTAINED_S:g}",
+                where="--sustained",
+            )
 
 
 @dataclass(frozen=True, slots=True)

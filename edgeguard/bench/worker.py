@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from edgeguard.bench.counting import measure_counts
+from edgeguard.bench.demand_messages import EnergyRequest, ProfileRequest, SustainRequest
 from edgeguard.bench.messages import (
     Block,
     ColdAnswer,
@@ -19,7 +20,10 @@ from edgeguard.bench.messages import (
     from_json,
     to_json,
 )
+from edgeguard.bench.profiling import measure_profile
+from edgeguard.bench.sustaining import measure_sustained
 from edgeguard.bench.timing import delayed, import_everything, prepare, turn, undisturbed, warm_up
+from edgeguard.bench.weighing import measure_energy
 from edgeguard.bench.window import Watch
 from edgeguard.errors import EdgeguardError
 
@@ -39,6 +43,12 @@ def main() -> None:
                 text = to_json(measure_cold(request))
             case CountRequest():
                 text = to_json(measure_counts(request))
+            case SustainRequest():
+                text = to_json(measure_sustained(request))
+            case ProfileRequest():
+                text = to_json(measure_profile(request))
+            case EnergyRequest():
+                text = to_json(measure_energy(request))
             case _:
                 raise ValueError(f"{type(request).__name__} is no request")
     except EdgeguardError as error:

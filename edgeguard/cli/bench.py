@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from edgeguard.bench.durations import parse_duration
 from edgeguard.bench.settings import EFFORTS, Settings
 from edgeguard.cli.console import Console, print_json
 from edgeguard.cli.options import artifact_argument, force_option, json_option
@@ -40,6 +41,9 @@ _path: Any = click.Path(path_type=Path)
 @click.option("--seconds", type=float, help="Time to measure in, without starting processes.")
 @click.option("--confidence", type=float, default=0.95, show_default=True, help="Of the intervals of ratios.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the orders and the bootstrap.")
+@click.option("--sustained", metavar="DURATION", help="Then run ARTIFACT without a pause, for example for 10m.")
+@click.option("--profile", is_flag=True, help="Then let ONNX Runtime time each operator.")
+@click.option("--energy", is_flag=True, help="Then read the power of a Pi 5's rails, idle and of each variant.")
 @force_option
 @json_option
 def bench(
@@ -53,6 +57,9 @@ def bench(
     seconds: float | None,
     confidence: float,
     seed: int,
+    sustained: str | None,
+    profile: bool,
+    energy: bool,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -68,7 +75,19 @@ def bench(
     from edgeguard.cli.bench_report import print_report, refuse_invalid
     from edgeguard.staging import write_file
 
-    settings = Settings(effort, threads, processes, blocks, runs, seconds, seed, confidence)
+    settings = Settings(
+        effort=effort,
+        threads=threads,
+        processes=processes,
+        blocks=blocks,
+        runs=runs,
+        seconds=seconds,
+        seed=seed,
+        confidence=confidence,
+        sustained_s=None if sustained is None else parse_duration(sustained, "--sustained"),
+        profile=profile,
+        energy=energy,
+    )
     if artifact.name in ("", ".."):
         artifact = artifact.resolve()  # `.` has neither a name nor a lab beside it
     output = output or default_output(artifact)

@@ -8,6 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from edgeguard.bench.result import Result
+from edgeguard.cli.bench_tables import demanded_tables
 from edgeguard.cli.console import printable
 from edgeguard.errors import InvalidMeasurement
 
@@ -38,6 +39,9 @@ def print_report(result: Result) -> None:
     screen = RichConsole(width=None if os.isatty(1) else _WIDTH, highlight=False)
     screen.print(printable(_headline(result)), soft_wrap=True, markup=False)
     screen.print(_table(result))
+    for title, table in demanded_tables(result):
+        screen.print(printable(title), soft_wrap=True, markup=False)
+        screen.print(table)
     for line in _lines(result):
         screen.print(printable(line), soft_wrap=True, markup=False)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from edgeguard.bench.cpu import CpuFacts
+from edgeguard.bench.demand_messages import Moment, Node
+from edgeguard.bench.demanded import Energy, Profile, Weighed, sustained_figures
 from edgeguard.bench.device_facts import DeviceFacts
 from edgeguard.bench.host_state import HostState
 from edgeguard.bench.intervals import Interval
@@ -23,6 +25,10 @@ def made_up_result() -> Result:
     cpu = CpuFacts("Cortex-A72", "0x41:0xd08", ("asimd",), False)
     interval = Interval(1.2, 1.1, 1.3, 0.95)
     block = Block(("defended", "float"), {"defended": (1200000, 1300000), "float": (1000000, 1100000)})
+    moments = [
+        Moment(1.0, 800, 1_200_000, 1_900_000, 1_800_000, 61.5, ()),
+        Moment(2.0, 500, 1_800_000, 2_900_000, 1_000_000, 84.0, ("throttled",)),
+    ]
     return Result(
         device_kind="board",
         kind_evidence="the device tree says so",
@@ -50,5 +56,8 @@ def made_up_result() -> Result:
             {"instructions": 10},
         ),
         not_counted={"cycles": "no such counter"},
+        sustained=sustained_figures("defended", moments),
+        profiles=(Profile("defended", (Node("a", "Conv", 12.0, 0.75), Node("b", "Mul", 4.0, 0.25))),),
+        energy=Energy((2.5, 2.7), (Weighed("defended", 4000, 8.0, (4.5, 4.7), 0.0092, 0.004),)),
         processes=(Process(("float", "defended"), (block,), Window(1.0, 0.0, 0.0, None, 4, (1800000, 1800000))),),
     )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from edgeguard.bench.cpu import CpuFacts
+from edgeguard.bench.demand_messages import Moment
+from edgeguard.bench.demanded import Energy, sustained_figures
 from edgeguard.bench.device_kind import DeviceKind
-from edgeguard.bench.findings import find
+from edgeguard.bench.findings import find, find_demanded
 from edgeguard.bench.intervals import Interval
 from edgeguard.bench.result import CountRatio, Counts, Latency, Ratio
 from edgeguard.bench.throttled import decode_throttled
@@ -94,3 +97,36 @@ def test_instructions_are_called_instructions() -> None:
     assert "no latency" in emulated[0]
     assert "caches" in emulated[1]
     assert len(emulated) == 6
+
+
+def long_run(**late: Any) -> tuple[str, ...]:
+    first = Moment(60.0, 9, 1000, 2000, 1_800_000, 55.0, ())
+    return find_demanded(sustained_figures("defended", [first, replace(first, elapsed_s=120.0, **late)]), None)
+
+
+def test_a_pace_that_was_kept() -> None:
+    assert long_run(median_ns=1010, temperature_c=61.25) == (
+        "defended ended at 1.010x its first pace after 2.0 minutes without a pause: it is steady.",
+        "Meanwhile the CPU ran at 1800 to 1800 MHz.",
+        "Meanwhile it had 55.0 to 61.2 degrees Celsius.",
+    )
+
+
+def test_a_pace_that_was_lost_and_where_throttling_began() -> None:
+    found = long_run(median_ns=2000, frequency_khz=900_000, throttled=("soft temperature limit", "throttled"))
+    assert "ended at 2.000x its first pace" in found[0]
+    assert "NOT steady" in found[0]
+    assert found[1] == "Throttling began after 120 s: soft temperature limit, throttled."
+    assert "900 to 1800 MHz" in found[2]
+
+
+def test_an_unreadable_machine_is_not_called_healthy() -> None:
+    found = long_run(throttled=None, frequency_khz=None, temperature_c=None)
+    assert "Whether the firmware throttled meanwhile is unknown." in found
+
+
+def test_energy_is_that_of_the_rails() -> None:
+    (found,) = find_demanded(None, Energy((2.5, 2.7), ()))
+    assert "2.60 W" in found
+    assert "not of the wall socket" in found
+    assert find_demanded(None, None) == ()

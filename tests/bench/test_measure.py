@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,6 +22,7 @@ from edgeguard.bench.percentiles import percentile_estimate
 from edgeguard.bench.result import Result, read_result, write_result
 from edgeguard.bench.settings import Settings
 from edgeguard.digests import file_digest
+from edgeguard.errors import UsageError
 from tests.artifacts import make_artifact
 
 TINY = Settings("quick", processes=3, blocks=5, runs=5, seed=3)
@@ -133,6 +135,18 @@ def test_counts_are_there_or_their_absence_is_explained(result: Result) -> None:
     assert (result.counts is None) == ("instructions" in result.not_counted)
 
 
+def test_what_was_asked_for_in_addition_is_in_the_result(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = measure(artifact, replace(TINY, sustained_s=5.0, profile=True), Recorder())
+    assert found.energy is None
+    assert found.sustained is not None
+    assert any("without a pause" in sentence for sentence in found.findings)
+    assert [profile.name for profile in found.profiles] == ["float", "int8", "defended"]
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(module, "choose_variants", no_time)
+    with pytest.raises(UsageError, match="--energy"):
+        measure(artifact, replace(TINY, energy=True), Recorder())
+
+
 def emulated(monkeypatch: pytest.MonkeyPatch, answer: CountAnswer | None) -> None:
     monkeypatch.setattr(module, "device_kind", lambda: DeviceKind("emulated", "the test says so", None))
     if answer is not None:
@@ -163,8 +177,9 @@ def test_an_emulated_machine_that_refuses_to_count_measured_nothing(
     artifact: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emulated(monkeypatch, CountAnswer({}, {}, {"instructions": "the test forbids it"}))
-    found = measure(artifact, TINY, Recorder())
+    found = measure(artifact, replace(TINY, profile=True), Recorder())
     assert found.counts is None
+    assert found.profiles == ()  # its clock would not follow instructions either
     assert found.not_counted == {"instructions": "the test forbids it"}
     assert found.verdict.status == "invalid"
     assert "the test forbids it" in found.verdict.reasons[1].text

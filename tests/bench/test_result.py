@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edgeguard.schemas
+from edgeguard.bench.demand_messages import Moment, Node
+from edgeguard.bench.demanded import Energy, Profile, Sustained, Weighed
 from edgeguard.bench.intervals import Interval
 from edgeguard.bench.messages import Block, ColdAnswer, Window
 from edgeguard.bench.result import (
@@ -66,6 +68,27 @@ maybe_counts = st.one_of(
         st.dictionaries(events, counts),
     ),
 )
+moments = st.builds(
+    Moment, numbers, counts, counts, counts, maybe, st.one_of(st.none(), numbers), st.one_of(st.none(), conditions)
+)
+sustained = st.one_of(
+    st.none(),
+    st.builds(
+        Sustained,
+        names,
+        st.lists(moments, max_size=2).map(tuple),
+        counts,
+        counts,
+        numbers,
+        st.one_of(st.none(), numbers),
+        st.booleans(),
+    ),
+)
+nodes = st.builds(Node, texts, texts, st.one_of(st.none(), numbers), numbers)
+profiles = st.builds(Profile, names, st.lists(nodes, max_size=2).map(tuple))
+watts = st.lists(numbers, max_size=2).map(tuple)
+weighed = st.builds(Weighed, names, counts, numbers, watts, numbers, numbers)
+energy = st.one_of(st.none(), st.builds(Energy, watts, st.lists(weighed, max_size=2).map(tuple)))
 
 
 @st.composite
@@ -84,6 +107,9 @@ def results(draw: st.DrawFn) -> Result:
         processes=draw(st.lists(processes, max_size=3).map(tuple)),
         counts=draw(maybe_counts),
         not_counted=draw(st.dictionaries(events, texts)),
+        sustained=draw(sustained),
+        profiles=draw(st.lists(profiles, max_size=2).map(tuple)),
+        energy=draw(energy),
     )
 
 
@@ -143,11 +169,14 @@ def test_bytes_that_came_from_elsewhere_are_named_after_it() -> None:
 def test_a_result_of_version_1_is_still_read(tmp_path: Path) -> None:
     """Everything that version 2 added may be missing."""
     data = json.loads(write_result(made_up_result()))
-    del data["counts"], data["not_counted"], data["plan"]["counted"]
+    for name in ("counts", "not_counted", "sustained", "profiles", "energy"):
+        del data[name]
+    del data["plan"]["counted"]
     path = tmp_path / "old.json"
     path.write_text(json.dumps({**data, "schema_version": 1, "min_reader": 1}))
     old = read_result(path)
     assert (old.counts, old.not_counted, old.plan.counted, old.schema_version) == (None, {}, 0, 1)
+    assert (old.sustained, old.profiles, old.energy) == (None, (), None)
     assert old.processes == made_up_result().processes
 
 

@@ -77,6 +77,12 @@ def test_nonsense_names_the_option(option: str, value: Any) -> None:
         Settings(**{option: value})
 
 
+@pytest.mark.parametrize("seconds", [0.0, 4.9, -60.0, float("nan")])
+def test_a_long_run_must_be_one(seconds: float) -> None:
+    with pytest.raises(UsageError, match="--sustained"):
+        Settings(sustained_s=seconds)
+
+
 def test_not_a_number_of_seconds_is_refused() -> None:
     with pytest.raises(UsageError, match="--seconds"):
         Settings(seconds=float("nan"))

@@ -18,6 +18,7 @@ import pytest
 
 from edgeguard.artifact import open_artifact
 from edgeguard.bench import processes, timing
+from edgeguard.bench.demand_messages import SustainRequest
 from edgeguard.bench.messages import ColdRequest, Subject, TimeRequest, to_json
 from edgeguard.bench.processes import ask_worker
 from edgeguard.bench.timing import Prepared, delayed, prepare, turn
@@ -157,6 +158,15 @@ def test_a_model_that_kills_its_process_is_refused(subjects: dict[str, Subject],
     with pytest.raises(BadModel, match="SIGILL") as caught:
         ask_worker(request(subjects["int8"]), timeout=60)
     assert caught.value.where == subjects["int8"].path
+
+
+def test_the_time_is_told_while_a_process_works(subjects: dict[str, Subject], impostor: Any) -> None:
+    impostor("cat > /dev/null; sleep 2.5; exit 3")
+    told: list[float] = []
+    with pytest.raises(EdgeguardError, match="it said nothing"):
+        ask_worker(SustainRequest(subjects["int8"], 5.0, 1.0, 1.0, 1, True), timeout=60, tick=told.append)
+    assert len(told) == 2
+    assert told == pytest.approx([1, 2], abs=0.5)
 
 
 def test_a_process_that_hangs_is_ended(subjects: dict[str, Subject], impostor: Any) -> None:

@@ -128,6 +128,30 @@ def test_nonsense_names_the_option(artifact: Path, option: str) -> None:
     assert_clean_failure(edgeguard("bench", artifact, option, "0"), 2, option)
 
 
+def test_what_is_measured_on_demand_is_printed(artifact: Path, tmp_path: Path) -> None:
+    done = edgeguard("bench", artifact, "-o", tmp_path / "r.json", *TINY, "--sustained", "5s", "--profile")
+    assert done.returncode in (0, 5), done.stderr
+    assert "without a pause" in done.stdout
+    assert "profile of defended, by operator (share of time):" in done.stdout
+    assert re.search(r"│ QLinearConv +│ +2 │ +[0-9.]+ us │ +[0-9.]+% │", done.stdout)
+    assert "Running defended for 5 s without a pause" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--sustained", "10"), ("--sustained", "90s")),
+        (("--sustained", "2s"), ("--sustained", "too short")),
+        (("--energy",), ("--energy", "vcgencmd")),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_the_measurement(
+    artifact: Path, tmp_path: Path, options: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    assert_clean_failure(edgeguard("bench", artifact, "-o", tmp_path / "r.json", *options), 2, *words)
+    assert not (tmp_path / "r.json").exists()
+
+
 def test_an_emulator_prints_instructions_and_no_times(
     artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from edgeguard.bench.demand_messages import Node
+from edgeguard.bench.demanded import Profile
 from edgeguard.bench.result import Process
 from edgeguard.bench.verdict import Reason, Verdict
 from edgeguard.cli.bench_report import print_report, refuse_invalid
@@ -31,14 +33,38 @@ def test_without_counts_there_is_no_column_for_them(capsys: pytest.CaptureFixtur
     assert "p50" in text
 
 
+def test_profile_and_energy_have_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    print_report(made_up_result())
+    text = capsys.readouterr().out
+    assert "profile of defended, by operator (share of time):" in text
+    assert re.search(r"│ Conv +│ +1 │ 12\.0 us │ 75\.0% │", text)
+    assert "energy, by the PMIC's rails, not the wall socket:" in text
+    assert re.search(r"│ idle +│ 2\.60 W │", text)
+    assert re.search(r"│ defended │ 4\.60 W │ +9\.200 mJ │ +4\.000 mJ │", text)
+
+
+def test_many_operators_are_cut_to_the_costliest(capsys: pytest.CaptureFixture[str]) -> None:
+    nodes = tuple(Node(f"n{place}", f"Op{place:02}", 1.0, (14 - place) / 91) for place in range(1, 14))
+    print_report(replace(made_up_result(), profiles=(Profile("defended", nodes),)))
+    text = capsys.readouterr().out
+    assert "Op10" in text
+    assert "Op11" not in text
+    assert re.search(r"│ 3 others +│ +3 │ +│ +6\.6% │", text)
+
+
 def test_times_of_an_emulated_machine_are_not_told_even_where_a_result_holds_some(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    result = replace(made_up_result(), device_kind="emulated")
+    made_up = made_up_result()
+    shares = tuple(replace(node, median_us=None) for node in made_up.profiles[0].nodes)
+    result = replace(
+        made_up, device_kind="emulated", profiles=(Profile("defended", shares),), sustained=None, energy=None
+    )
     assert isinstance(result.processes[0], Process)
     print_report(result)
     text = capsys.readouterr().out
-    assert "instructions" in text
+    assert "(share of instructions)" in text
+    assert "75.0%" in text
     assert not re.search(r"[0-9] ?(us|ms|ns|s)\b|p50|p90|p99|first run|cycles ┃", text)
 
 
