@@ -12,7 +12,7 @@ from pathlib import Path
 from device_tests.emulator.tools import find
 from edgeguard.errors import DeviceError, UsageError
 
-__all__ = ["BOUND", "CORES", "DEFAULT", "LASTING", "Hardware", "arguments", "boot", "console_tail"]
+__all__ = ["BOUND", "CORES", "DEFAULT", "LASTING", "Hardware", "arguments", "boot", "console_tail", "free_port"]
 
 # Raspberry Pi 3 and Zero 2 W, 4, 5.
 CORES = ("cortex-a53", "cortex-a72", "cortex-a76")
@@ -84,7 +84,7 @@ def boot(
     :raises DeviceError: the machine did not come up; carries the end of its console.
     """
     for _ in range(_ATTEMPTS):
-        chosen = port or _free_port()
+        chosen = port or free_port()
         log = directory / "console.log"
         with log.open("wb") as console:
             process = subprocess.Popen(
@@ -126,7 +126,8 @@ def console_tail(log: Path, characters: int = 2000) -> str:
     return log.read_text("utf-8", "replace")[-characters:] if log.exists() else ""
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
