@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import PurePosixPath
 
 from edgeguard import __version__
 from edgeguard.fleet.doctor.answer import Import
@@ -90,8 +91,10 @@ def _needed(facts: Facts, name: str) -> Line:
     if found.status != "missing":
         return problem(name, _detail(facts, found), _mend(facts, found))
     if facts.answer.interpreter.origin == "deployed":
-        return problem(name, "missing in the environment that was deployed", f"{_DEPLOY}; it makes a new one")
-    return warning(name, "not there yet", f"{_DEPLOY}; it brings {name}. Or: {_pip(facts)} install {name}")
+        return problem(name, "missing in the environment that was deployed", _rebuild(facts))
+    if facts.answer.interpreter.origin == "own":
+        return warning(name, "not there yet", f"{_DEPLOY}; it brings {name}")
+    return warning(name, "not there", f"{_pip(facts)} install {name}")
 
 
 def _import(facts: Facts, name: str) -> Import | None:
@@ -119,15 +122,26 @@ def _mend(facts: Facts, found: Import) -> str:
         path = shlex.quote(facts.answer.interpreter.path)
         module = found.name.replace("-", "_")
         return f"See where it waits: {path} -X importtime -c 'import {module}'. Is the SD card worn?"
-    if detail == "SIGILL":
-        return f"{install} {_other(facts, found.name)}"
     if detail == "SIGKILL":
         return "See `sudo dmesg` for what killed it: probably too little memory. Stop other programs"
     if "GLIBC" in detail:
         return "Flash Raspberry Pi OS Bookworm or later, or Debian 12 or later: its C library is too old"
+    if facts.answer.interpreter.origin == "own":
+        # Many systems do not let pip touch the packages of their own Python.
+        return f"{_DEPLOY}; it makes an environment of its own"
+    if detail == "SIGILL":
+        return f"{install} {_other(facts, found.name)}"
+    if facts.answer.interpreter.origin == "deployed":
+        return _rebuild(facts)
     if "numpy" in detail and found.name != "numpy":
         return f"{install} --upgrade numpy {found.name}"
     return f"{install} --force-reinstall --no-cache-dir {found.name}"
+
+
+def _rebuild(facts: Facts) -> str:
+    """A deployment builds an environment again that lacks its mark; see ``remote/environment.py``."""
+    mark = PurePosixPath(facts.answer.interpreter.path).parents[1] / ".complete"
+    return f"Have it built again: rm {shlex.quote(str(mark))} there, then edgeguard deploy ARTIFACT HOST"
 
 
 def _other(facts: Facts, name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from edgeguard.fleet.doctor.facts import Facts
 from edgeguard.fleet.doctor.line import Line, ok, problem, warning
-from edgeguard.fleet.doctor.storage import MIB, mib
+from edgeguard.fleet.doctor.storage import MIB, size
 from edgeguard.manifest import Manifest
 
 __all__ = ["NEEDS", "engine", "room", "target", "word_size", "working_memory"]
@@ -94,11 +94,11 @@ def engine(facts: Facts, manifest: Manifest) -> Line:
 
 def room(facts: Facts, manifest: Manifest) -> Line:
     """Room for the artifact, twice: the version that it replaces stays."""
-    size, free = _size(manifest), facts.answer.place.free
-    detail = f"the artifact takes {mib(size)}, {mib(free)} are free"
-    if free < size:
+    taken, free = _size(manifest), facts.answer.place.free
+    detail = f"the artifact takes {size(taken)}, {size(free)} are free"
+    if free < taken:
         return problem("room", detail, "Make room: sudo apt clean; sudo journalctl --vacuum-size=50M")
-    if free < 2 * size:
+    if free < 2 * taken:
         return warning("room", f"{detail}: the next version will not fit", "Make room, or use a larger SD card")
     return ok("room", detail)
 
@@ -110,9 +110,9 @@ def working_memory(facts: Facts, manifest: Manifest) -> Line:
     model = manifest.files[manifest.model.file].size if manifest.model.file in manifest.files else _size(manifest)
     needed = _RUNTIME_BYTES + _COPIES * model
     total, available = (facts.memory.total + facts.memory.swap_total) << 10, facts.memory.available << 10
-    detail = f"about {mib(needed)} for a model of {mib(model)}, {mib(available)} available"
+    detail = f"about {size(needed)} for a model of {size(model)}, {size(available)} available"
     if total < needed:
-        return problem("model memory", f"{detail}, {mib(total)} with swap", "Use a board with more memory")
+        return problem("model memory", f"{detail}, {size(total)} with swap", "Use a board with more memory")
     if available < needed:
         return warning("model memory", detail, "Stop other programs: see `ps aux --sort=-rss | head`")
     return ok("model memory", detail)

@@ -7,7 +7,7 @@ import shlex
 from edgeguard.fleet.doctor.facts import Facts
 from edgeguard.fleet.doctor.line import Line, ok, problem, warning
 
-__all__ = ["MIB", "directory", "disk", "inodes", "memory", "mib", "swap"]
+__all__ = ["MIB", "directory", "disk", "inodes", "memory", "size", "swap"]
 
 MIB = 1 << 20
 # An environment on arm64 takes 210 MB, its wheels 60; one that is there already may stay as it is.
@@ -42,11 +42,11 @@ def disk(facts: Facts) -> Line:
     """Room for an environment, if there is none yet, and for work."""
     place = facts.answer.place
     needed = _WORKING_BYTES if _has_environment(facts) else _ENVIRONMENT_BYTES
-    detail = f"{mib(place.free)} of {mib(place.total)} free at {place.path}"
+    detail = f"{size(place.free)} of {size(place.total)} free at {place.path}"
     if place.free < needed:
-        return problem("disk", f"{detail}; edgeguard needs {mib(needed)}", _MAKE_ROOM)
+        return problem("disk", f"{detail}; edgeguard needs {size(needed)}", _MAKE_ROOM)
     if place.free < 2 * needed:
-        return warning("disk", f"{detail}; little more than the {mib(needed)} that edgeguard needs", _MAKE_ROOM)
+        return warning("disk", f"{detail}; little more than the {size(needed)} that edgeguard needs", _MAKE_ROOM)
     return ok("disk", detail)
 
 
@@ -97,8 +97,10 @@ def swap(facts: Facts) -> Line:
     return ok("swap", detail)
 
 
-def mib(count: int) -> str:
+def size(count: int) -> str:
     """A number of bytes for a reader."""
+    if count < MIB:
+        return f"{count / 1024:.0f} KiB"
     return f"{count / MIB:,.0f} MiB" if count < 10 << 30 else f"{count / (1 << 30):,.0f} GiB"
 
 

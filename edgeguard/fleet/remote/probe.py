@@ -47,12 +47,12 @@ COMMANDS = {
     "vcgencmd": ["vcgencmd", "get_throttled"],
     "timedatectl": ["timedatectl", "show", "--property=NTPSynchronized", "--value"],
 }
-# What the device imports, and the distribution that has it.
+# Distributions, and the module of each that loads its native code.
 MODULES = {
     "numpy": "numpy",
     "onnxruntime": "onnxruntime",
-    "ai_edge_litert.interpreter": "ai-edge-litert",
-    "tflite_runtime.interpreter": "tflite-runtime",
+    "ai-edge-litert": "ai_edge_litert.interpreter",
+    "tflite-runtime": "tflite_runtime.interpreter",
     "edgeguard": "edgeguard",
 }
 # The working directory must not decide what is imported.
@@ -91,8 +91,9 @@ def main(request: "dict[str, Any]", payload: BinaryIO) -> "dict[str, Any]":
     """Look around.
 
     :param request: ``directory`` (edgeguard's, below the home unless absolute). May be given: ``interpreter`` (the
-        Python that imports the engines; else that of the environment deployed here, else this one), ``root`` (in place
-        of ``/``), ``limit_s`` (for each import), ``watch_s`` (how long processes are watched).
+        Python that imports the engines; else that of the environment deployed here, else this one), ``packages``
+        (those of :data:`MODULES` that it imports; else all), ``root`` (in place of ``/``), ``limit_s`` (for each
+        import), ``watch_s`` (how long processes are watched).
     :return: see :class:`edgeguard.fleet.doctor.answer.Answer`.
     """
     del payload
@@ -101,6 +102,7 @@ def main(request: "dict[str, Any]", payload: BinaryIO) -> "dict[str, Any]":
     home = os.path.join(os.path.expanduser("~"), request["directory"])
     processes = busiest(root, request.get("watch_s", 0.5))
     name = os.uname()
+    path, origin = chosen(request.get("interpreter"), home)
     return {
         "time": now,
         "system": name.sysname,
@@ -110,7 +112,7 @@ def main(request: "dict[str, Any]", payload: BinaryIO) -> "dict[str, Any]":
         "cores": os.cpu_count() or 1,
         "libc": libc(),
         "python": own_python(),
-        "interpreter": interpreter(*chosen(request.get("interpreter"), home), request.get("limit_s", 60)),
+        "interpreter": interpreter(path, origin, request.get("packages", list(MODULES)), request.get("limit_s", 60)),
         "files": files(root),
         "commands": {name: output(command, 10) for name, command in COMMANDS.items()},
         "place": place(home),
@@ -152,20 +154,20 @@ def chosen(named: "str | None", home: str) -> "tuple[str, str]":
     return sys.executable, "own"
 
 
-def interpreter(path: str, origin: str, limit: float) -> "dict[str, Any]":
+def interpreter(path: str, origin: str, packages: "list[str]", limit: float) -> "dict[str, Any]":
     """The interpreter, and how each import ends in a child of its own."""
     code, out = child([path, "-c", _ABOUT], limit)
     about = last_json(out)
     found: dict[str, Any] = {"path": path, "origin": origin, "failure": None, "imports": []}
     if code != 0 or about is None:
         return dict(found, version=None, bits=None, packages=None, failure=ending(code))
-    return dict(found, imports=[imported(path, name, limit) for name in MODULES], **about)
+    return dict(found, imports=[imported(path, name, limit) for name in packages], **about)
 
 
 def imported(path: str, name: str, limit: float) -> "dict[str, Any]":
-    """How importing one module ends: ``imported``, ``missing``, ``failed``, ``killed`` or ``hangs``."""
-    code, out = child([path, "-c", _IMPORT, name, MODULES[name]], limit)
-    found = {"name": MODULES[name], "version": None, "detail": None}
+    """How importing one distribution ends: ``imported``, ``missing``, ``failed``, ``killed`` or ``hangs``."""
+    code, out = child([path, "-c", _IMPORT, MODULES[name], name], limit)
+    found = {"name": name, "version": None, "detail": None}
     answer = last_json(out)
     if code == 0 and answer is not None:
         return dict(found, **answer)

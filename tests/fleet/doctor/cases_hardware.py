@@ -40,7 +40,7 @@ _STORAGE = (
     Case(storage.disk, "ok", ("20 GiB of 29 GiB",)),
     Case(storage.disk, "ok", ("150 MiB",), {"place": {"free": 150 * MIB}}),
     Case(storage.disk, "problem", ("150 MiB", "300 MiB"), {"place": {"free": 150 * MIB}, **NOTHING_YET}),
-    Case(storage.disk, "problem", ("0 MiB of", "apt clean"), {"place": {"free": 0}}),
+    Case(storage.disk, "problem", ("0 KiB of", "apt clean"), {"place": {"free": 0}}),
     Case(storage.disk, "warning", ("400 MiB", "little more"), {"place": {"free": 400 * MIB}, **NOTHING_YET}),
     Case(storage.inodes, "ok", ("1800000",)),
     Case(storage.inodes, "ok", ("no limit",), {"place": {"inodes_free": None}}),

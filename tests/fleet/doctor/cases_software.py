@@ -21,6 +21,11 @@ def _engine(name: str, status: str, detail: str | None = None) -> dict[str, Any]
     return {"interpreter": {"imports": imports(entry)}}
 
 
+def _elsewhere(origin: str, path: str, detail: str) -> dict[str, Any]:
+    failed = imports({"onnxruntime": {"status": "failed", "version": None, "detail": detail}})
+    return {"interpreter": {"origin": origin, "path": path, "packages": {"pip": "25.0"}, "imports": failed}}
+
+
 def _not_deployed(name: str) -> dict[str, Any]:
     missing = imports({name: {"status": "missing", "version": None}})
     return {"interpreter": {"origin": "own", "path": "/usr/bin/python3", "imports": missing}}
@@ -90,11 +95,16 @@ _ENGINES = (
         for case in (
             Case(check, "ok", (".",)),
             Case(check, "warning", ("unknown", "Mend the environment"), _DEAD),
-            Case(check, "warning", ("not there yet", f"/usr/bin/python3 -m pip install {name}"), _not_deployed(name)),
-            Case(check, "problem", ("missing in the environment", "deploy"), _engine(name, "missing")),
+            Case(check, "warning", ("not there yet", f"it brings {name}"), _not_deployed(name)),
+            Case(
+                check,
+                "problem",
+                ("missing in the environment", "rm /home/pi/edgeguard/env/current/.complete"),
+                _engine(name, "missing"),
+            ),
             Case(check, "problem", ("does not end", f"import {name}"), _engine(name, "hangs", "the time was up")),
             Case(check, "problem", ("ends in SIGKILL", "dmesg"), _engine(name, "killed", "SIGKILL")),
-            Case(check, "problem", ("ends in SIGSEGV", "--force-reinstall"), _engine(name, "killed", "SIGSEGV")),
+            Case(check, "problem", ("ends in SIGSEGV", "env/current/.complete"), _engine(name, "killed", "SIGSEGV")),
             Case(
                 check,
                 "problem",
@@ -106,8 +116,20 @@ _ENGINES = (
     Case(
         engines.onnxruntime,
         "problem",
-        ("numpy.core.multiarray", "--upgrade numpy onnxruntime"),
-        _engine("onnxruntime", "failed", "ImportError: numpy.core.multiarray failed to import"),
+        ("numpy.core.multiarray", "/opt/x/bin/python -m pip install --upgrade numpy onnxruntime"),
+        _elsewhere("named", "/opt/x/bin/python", "ImportError: numpy.core.multiarray failed to import"),
+    ),
+    Case(
+        engines.onnxruntime,
+        "problem",
+        ("no luck", "/opt/x/bin/python -m pip install --force-reinstall"),
+        _elsewhere("named", "/opt/x/bin/python", "ImportError: no luck"),
+    ),
+    Case(
+        engines.onnxruntime,
+        "problem",
+        ("no luck", "an environment of its own"),
+        _elsewhere("own", "/usr/bin/python3", "ImportError: no luck"),
     ),
     Case(
         engines.onnxruntime,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from edgeguard.fleet.doctor.registry import ARTIFACT_CHECKS, BEFORE_DEPLOY, CHEC
 from tests.fleet.doctor.case import Case
 from tests.fleet.doctor.cases_hardware import HARDWARE
 from tests.fleet.doctor.cases_software import SOFTWARE
-from tests.fleet.doctor.devices import facts_of
+from tests.fleet.doctor.devices import PYTHON, facts_of, imports
 from tests.fleet.doctor.fits import FITS
 
 CASES = (*SOFTWARE, *HARDWARE)
@@ -65,17 +66,22 @@ def test_a_line_that_is_not_ok_has_a_remedy_and_no_other(status: Status, remedy:
 
 
 def test_an_environment_without_pip_gets_one_first() -> None:
-    broken = [{"name": "numpy", "status": "failed", "version": None, "detail": "ImportError: no"}]
-    line = engines.numpy(facts_of({"interpreter": {"imports": broken}}))
-    assert "python -m ensurepip && " in str(line.remedy)
-    line = engines.numpy(facts_of({"interpreter": {"imports": broken}, "python": {"ensurepip": False}}))
-    assert str(line.remedy).startswith("sudo apt install python3-venv && ")
-    line = engines.numpy(facts_of({"interpreter": {"imports": broken, "packages": {"pip": "25.0"}}}))
-    assert "ensurepip" not in str(line.remedy)
+    killed = imports({"onnxruntime": {"status": "killed", "version": None, "detail": "SIGILL"}})
+    without: dict[str, Any] = {"interpreter": {"imports": killed}}
+    remedy = str(engines.onnxruntime(facts_of(without)).remedy)
+    assert remedy.startswith(f"{PYTHON} -m ensurepip && {PYTHON} -m pip install ")
+    remedy = str(engines.onnxruntime(facts_of({**without, "python": {"ensurepip": False}})).remedy)
+    assert remedy.startswith("sudo apt install python3-venv && ")
+    remedy = str(
+        engines.onnxruntime(facts_of({"interpreter": {"imports": killed, "packages": {"pip": "25.0"}}})).remedy
+    )
+    assert remedy.startswith(f"{PYTHON} -m pip install ")
 
 
 def test_paths_in_remedies_can_be_pasted_into_a_shell() -> None:
     path = "/home/pi/my things/bin/python"
-    broken = [{"name": "numpy", "status": "failed", "version": None, "detail": "ImportError: no"}]
-    changes = {"interpreter": {"path": path, "imports": broken, "packages": {"pip": "25.0"}}}
-    assert str(engines.numpy(facts_of(changes)).remedy).startswith(f"'{path}' -m pip install")
+    broken = imports({"numpy": {"status": "failed", "version": None, "detail": "ImportError: no"}})
+    named = {"path": path, "origin": "named", "imports": broken, "packages": {"pip": "25.0"}}
+    assert str(engines.numpy(facts_of({"interpreter": named})).remedy).startswith(f"'{path}' -m pip install")
+    deployed = {"path": path, "imports": broken}
+    assert "rm '/home/pi/my things/.complete'" in str(engines.numpy(facts_of({"interpreter": deployed})).remedy)

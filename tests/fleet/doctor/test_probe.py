@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from edgeguard import __version__
-from edgeguard.fleet.doctor import ask_device, ask_here, diagnose
+from edgeguard.fleet.doctor import ask_before_deploy, ask_device, ask_here, diagnose
 from edgeguard.fleet.doctor.answer import read_answer
 from edgeguard.fleet.doctor.facts import Facts, read_facts
 from edgeguard.fleet.local import Local
@@ -118,11 +118,11 @@ BROKEN = {
         'raise RuntimeError("first line\\n\\n  last line\\n")\n',
         "failed",
         "RuntimeError: last line",
-        "reinstall",
+        "--force-reinstall",
     ),
-    "exits": ("import sys\nsys.exit(0)\n", "failed", "SystemExit: 0", "reinstall"),
-    "gone": ("import os\nos._exit(3)\n", "failed", "exit code 3", "reinstall"),
-    "lacks": ("import no_such_package\n", "failed", "ModuleNotFoundError: No module named 'no_such_package'", "rein"),
+    "exits": ("import sys\nsys.exit(0)\n", "failed", "SystemExit: 0", "--force-reinstall"),
+    "gone": ("import os\nos._exit(3)\n", "failed", "exit code 3", "--force-reinstall"),
+    "lacks": ("import no_such_package\n", "failed", "ModuleNotFoundError: No module named 'no_such_package'", "pip"),
 }
 
 
@@ -138,6 +138,12 @@ def test_an_engine_that_cannot_be_imported(
     told = line(answer, "onnxruntime")
     assert told[0] == "problem"
     assert word in " ".join(told)
+
+
+def test_only_the_packages_that_were_asked_for_are_imported(probe: Probe, tmp_path: Path) -> None:
+    assert list(imports(probe(packages=["numpy"]))) == ["numpy"]
+    found = ask_before_deploy(Local(tmp_path / "home"), "edgeguard")
+    assert (found.answer.interpreter.imports, found.answer.interpreter.failure) == ((), None)
 
 
 def test_an_import_that_hangs_ends_in_time(probe: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
