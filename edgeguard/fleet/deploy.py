@@ -6,6 +6,7 @@ two links are moved to it, and once more through them.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 from edgeguard.artifact import Artifact
@@ -65,7 +66,7 @@ class _Target:
     def complaint_of_current(self) -> str | None:
         return complaint(self.transport, self.environments.current_path, self.artifact.current_path)
 
-    def error(self, what: str, fix: str) -> DeviceError:
+    def error(self, what: str, fix: str | None) -> DeviceError:
         return DeviceError(what, where=self.transport.name, fix=fix)
 
 
@@ -129,11 +130,15 @@ def roll_back(transport: Transport, name: str, *, directory: str, reporter: Repo
 
 def _verify_version(target: _Target, environment: str, version: str, before: Status) -> None:
     wrong = target.complaint(environment, version)
-    if wrong is not None:
-        if before.current != version:
-            stays = "nothing is deployed" if before.current is None else f"{before.current} stays current"
-            raise target.error(f"{version} does not verify there: {wrong}. {stays[0].upper()}{stays[1:]}", "See above")
+    if wrong is None:
+        return
+    if before.current == version:
         raise target.error(f"{version}, which is current, does not verify there: {wrong}", "Deploy another one")
+    # It would only take room.
+    with contextlib.suppress(DeviceError):
+        target.artifact.prune()
+    stays = "nothing is deployed" if before.current is None else f"{before.current} stays current"
+    raise target.error(f"{stays}, because {version} does not verify there: {wrong}", None)
 
 
 def _verify_users(target: _Target, environment: Environment, name: str, directory: str) -> None:
@@ -170,7 +175,7 @@ def _switch(target: _Target, environment: str, version: str, environments: Statu
             "Deploy again to find out which one is current",
         ) from None
     back = "nothing is deployed" if before.current is None else f"rolled back to {before.current}"
-    raise target.error(f"{back}, because {version} does not verify as the current one: {wrong}", "Deploy again")
+    raise target.error(f"{back}, because {version} does not verify as the current one: {wrong}", None)
 
 
 def _deployment(

@@ -10,6 +10,7 @@ A virtual environment does not bear being moved, so it is built in its place, an
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import glob
 import hashlib
@@ -191,12 +192,12 @@ def _try(folder: str) -> None:
 
 
 def _mark(folder: str) -> None:
-    # Thousands of files of many directories, none of them flushed yet.
-    os.sync()
-    with open(os.path.join(folder, _COMPLETE), "w") as stream:
-        stream.flush()
-        os.fsync(stream.fileno())
     handle = os.open(folder, os.O_RDONLY)
+    # Thousands of files in many directories, none of them flushed yet; what other disks hold is not ours to wait for.
+    if ctypes.CDLL(None).syncfs(handle):
+        os.sync()
+    with open(os.path.join(folder, _COMPLETE), "w") as stream:
+        os.fsync(stream.fileno())
     os.fsync(handle)
     os.close(handle)
 
