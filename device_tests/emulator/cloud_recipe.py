@@ -111,8 +111,7 @@ FILES = {
     ),
     # As in Raspberry Pi OS, ssh is off until somebody asks for it.
     "etc/systemd/system-preset/00-emulated.preset": (
-        "disable ssh.service\ndisable systemd-networkd-wait-online.service\n"
-        "disable systemd-time-wait-sync.service\nenable *\n"
+        "disable ssh.service\ndisable ssh.socket\ndisable systemd-time-wait-sync.service\nenable *\n"
     ),
 }
 MASKED = (
@@ -128,6 +127,8 @@ MASKED = (
     "proc-sys-fs-binfmt_misc.mount",
     "systemd-firstboot.service",
     "systemd-hwdb-update.service",
+    # It would wait for the wireless network, which the machine has no radio for; Raspberry Pi OS has NetworkManager.
+    "systemd-networkd-wait-online.service",
 )
 
 _BUILDERS = ("cloud_image.py", "cloud_recipe.py", "cloud_root.py")

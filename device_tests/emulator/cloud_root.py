@@ -15,7 +15,7 @@ __all__ = ["assemble", "write_initrd"]
 _MERGED = ("bin", "sbin", "lib")
 _FOLDERS = ("dev", "proc", "sys", "run", "tmp", "root", "home", "boot/firmware", "var/log", "etc/systemd/network")
 # Debian's own are made by scripts that run on the device.
-_LINKS = {"usr/bin/sh": "dash", "usr/bin/awk": "mawk"}
+_LINKS = {"usr/bin/sh": "dash", "usr/bin/awk": "mawk", "usr/bin/nc": "nc.openbsd"}
 _INIT = """\
 #!/bin/busybox sh
 /bin/busybox mount -t devtmpfs dev /dev
@@ -57,6 +57,10 @@ def assemble(root: Path, packages: Iterable[Path]) -> None:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     (root / "etc/ssh/sshd_config").write_bytes((root / "usr/share/openssh/sshd_config").read_bytes())
+    # cloud-init stops where there are none, though it asks nobody.
+    authorities = sorted((root / "usr/share/ca-certificates").rglob("*.crt"))
+    (root / "etc/ssl/certs").mkdir(parents=True, exist_ok=True)
+    (root / "etc/ssl/certs/ca-certificates.crt").write_bytes(b"".join(path.read_bytes() for path in authorities))
     for unit in cloud_recipe.MASKED:
         link = root / "etc/systemd/system" / unit
         link.unlink(missing_ok=True)

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeguard.errors import DeviceError, UnsafeFile, UsageError
-from edgeguard.fleet.flash.partition import BootPartition
+from edgeguard.fleet.flash.partition import LEFTOVER, BootPartition
 
-__all__ = ["LEFTOVER", "DirectoryPartition", "file_system", "open_directory"]
+__all__ = ["DirectoryPartition", "file_system", "open_directory"]
 
-# Beside its place, until it is whole. What a killed run left is written over, or removed by the next one.
-LEFTOVER = ".new"
 _MOUNTS = Path("/proc/self/mountinfo")
 _OWN = ("/", "/boot", "/boot/efi", "/boot/firmware")
 

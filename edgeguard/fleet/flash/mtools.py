@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +64,11 @@ class FatFiles:
         folder = name.rpartition("/")[0]
         if folder and not self.exists(folder):
             self._must("mmd", f"::/{folder}")
-        self._must("mcopy", "-o", "-", f"::/{name}", stdin=data)
+        # From a file: of what comes from a pipe, mcopy writes as much as fits and calls that a success.
+        with tempfile.NamedTemporaryFile(prefix="edgeguard-flash-") as source:
+            source.write(data)
+            source.flush()
+            self._must("mcopy", "-o", source.name, f"::/{name}")
 
     def remove(self, name: str) -> None:
         """Remove a file."""
@@ -80,8 +85,8 @@ class FatFiles:
             raise RejectedInput(f"its boot partition cannot be read{_said(listed)}", where=self.where)
         return int(match[1].replace(" ", ""))
 
-    def _must(self, command: str, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        done = self._run(command, *arguments, stdin=stdin)
+    def _must(self, command: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        done = self._run(command, *arguments)
         if done.returncode:
             full = b"full" in done.stderr.lower()
             what = "the boot partition is full" if full else f"its boot partition is damaged{_said(done)}"
@@ -89,7 +94,7 @@ class FatFiles:
             raise DeviceError(what, where=self.where, fix=fix)
         return done
 
-    def _run(self, command: str, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    def _run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "LC_ALL": "C",
@@ -99,7 +104,9 @@ class FatFiles:
         }
         call = [command, "-i", f"{self.image}@@{self.offset}", *arguments]
         try:
-            return subprocess.run(call, input=stdin, env=environment, capture_output=True, timeout=_TIMEOUT_S)
+            return subprocess.run(
+                call, stdin=subprocess.DEVNULL, env=environment, capture_output=True, timeout=_TIMEOUT_S
+            )
         except FileNotFoundError:
             raise _MISSING from None
         except subprocess.TimeoutExpired:

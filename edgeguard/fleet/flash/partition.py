@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["BootPartition"]
+__all__ = ["LEFTOVER", "BootPartition"]
+
+# How a file's name ends until it is whole and takes its place. A killed run leaves it so.
+LEFTOVER = ".new"
 
 
 class BootPartition(Protocol):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from edgeguard.errors import DeviceError, OutputExists, RejectedInput
 from edgeguard.fleet.flash.bundle import FOLDER, Bundle
-from edgeguard.fleet.flash.partition import BootPartition
+from edgeguard.fleet.flash.partition import LEFTOVER, BootPartition
 from edgeguard.fleet.flash.renderer import BootFile, Renderer
 from edgeguard.fleet.flash.settings import Settings
 from edgeguard.fleet.reporter import Reporter
@@ -61,15 +61,18 @@ def prepare(
     _require_untouched(partition, renderer, line, replace_existing)
     instance = f"{_OURS}{secrets.token_hex(8)}"
     files = renderer.render(settings, bundle, instance=instance, kernel_line=line)
-    stale = _stale(partition, keep=bundle.path)
+    for name in _bundles(partition):
+        if name.endswith(LEFTOVER):
+            partition.remove(name)
     _require_room(partition, files)
     for file in files:
         reporter.step(f"writing {file.name}, {len(file.data):,} bytes")
         partition.write(file.name, file.data)
         _require_same(partition, file)
     # Only now: until the last file was written, the old settings were in force and may have needed their bundle.
-    for name in stale:
-        partition.remove(name)
+    for name in _bundles(partition):
+        if name != bundle.path:
+            partition.remove(name)
     digests = {file.name: hashlib.sha256(file.data).hexdigest() for file in files}
     return Flashed(partition.where, bundle.name, instance, bundle.digest, digests)
 
@@ -123,7 +126,6 @@ def _require_same(partition: BootPartition, file: BootFile) -> None:
         )
 
 
-def _stale(partition: BootPartition, *, keep: str) -> tuple[str, ...]:
-    """Bundles of earlier runs, also half-written ones."""
-    names = (f"{FOLDER}/{name}" for name in partition.names(FOLDER) if name.startswith("bundle-"))
-    return tuple(name for name in names if name != keep)
+def _bundles(partition: BootPartition) -> tuple[str, ...]:
+    """Bundles that are there, of earlier runs and half-written ones too."""
+    return tuple(f"{FOLDER}/{name}" for name in partition.names(FOLDER) if name.startswith("bundle-"))

@@ -11,9 +11,20 @@ import pytest
 
 from edgeguard.fleet.flash.public_keys import PublicKey
 
-__all__ = ["KERNEL_LINE", "PARTITION_OFFSET", "key", "make_boot", "make_image", "make_wheels", "needs_fat_tools", "table"]
+__all__ = [
+    "KERNEL_LINE",
+    "PARTITION_OFFSET",
+    "key",
+    "make_boot",
+    "make_image",
+    "make_wheels",
+    "needs_fat_tools",
+    "table",
+]
 
-KERNEL_LINE = b"console=serial0,115200 console=tty1 root=PARTUUID=12345678-02 rootfstype=ext4 fsck.repair=yes rootwait\n"
+KERNEL_LINE = (
+    b"console=serial0,115200 console=tty1 root=PARTUUID=12345678-02 rootfstype=ext4 fsck.repair=yes rootwait\n"
+)
 FILES = {
     "config.txt": b"arm_64bit=1\n",
     "cmdline.txt": KERNEL_LINE,

@@ -24,7 +24,7 @@ values = st.recursive(
 @given(values)
 @example({"\U0001f600": "\U0001f600\x7f\x85\xa0\u2028\u2029\ufeff\ufffe\uffff"})
 @example({"a: b": "- x", "no": "yes", "#": "# no comment", "&a": "*a", "<<": "~", "1e3": "!!python/object:x"})
-@example(["\n#cloud-config\nruncmd: [reboot]", "\"}, \"runcmd\": [\"reboot\"]", "{{ v1.region }}", "\\", "\x00\x1b"])
+@example(["\n#cloud-config\nruncmd: [reboot]", '"}, "runcmd": ["reboot"]', "{{ v1.region }}", "\\", "\x00\x1b"])
 def test_yaml_and_json_read_the_same(value: Any) -> None:
     text = document(value)
     assert json.loads(text) == value

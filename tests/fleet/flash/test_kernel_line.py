@@ -53,7 +53,7 @@ def test_the_instance_is_read_from_the_first_line(line: bytes, instance: str | N
     assert instance_of(line) == instance
 
 
-words = st.lists(st.text("abc=.,\"/;-0", min_size=1, max_size=12), max_size=8)
+words = st.lists(st.text('abc=.,"/;-0', min_size=1, max_size=12), max_size=8)
 
 
 @given(words, words)

@@ -51,7 +51,7 @@ def test_several_files_and_lines_give_each_key_once(tmp_path: Path) -> None:
         (b"ssh-ed25519 AAAAB", "base64 is damaged"),
         (f"ssh-rsa {key().body}".encode(), "does not hold a key of the kind ssh-rsa"),
         (f"ssh-dss {key('ssh-rsa').body}".encode(), "no kind of key that sshd accepts"),
-        (f"command=\"x\" {key()}".encode(), "no kind of key|is no public key"),
+        (f'command="x" {key()}'.encode(), "no kind of key|is no public key"),
         (f"{key()}\x1b[2J".encode(), "characters that cannot be printed"),
         (b"---- BEGIN SSH2 PUBLIC KEY ----\n", "another format"),
         (b"PuTTY-User-Key-File-3: ssh-ed25519\n", "is a private key"),

@@ -19,7 +19,9 @@ def test_names_of_rfc_1123_are_taken(name: str) -> None:
     assert Settings(name, "pi", (key(),)).hostname == name
 
 
-@pytest.mark.parametrize("name", ["", "-a", "a-", "a.b", "a b", "x" * 64, "ä", "a\n", "a\nb", "a;reboot", "$(x)", "a_b"])
+@pytest.mark.parametrize(
+    "name", ["", "-a", "a-", "a.b", "a b", "x" * 64, "ä", "a\n", "a\nb", "a;reboot", "$(x)", "a_b"]
+)
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(UsageError, match="is no host name"):
         Settings(name, "pi", (key(),))
