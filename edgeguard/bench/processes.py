@@ -69,7 +69,8 @@ def ask_worker(request: Request, *, timeout: float, tick: Callable[[float], None
         :class:`InvalidMeasurement` when it did not come to an end.
     """
     # -P: the working directory may hold a file called like one of our modules.
-    command = [sys.executable, "-P", "-m", "edgeguard.bench.worker"]
+    module = "edgeguard.bench.still" if isinstance(request, CountRequest) else "edgeguard.bench.worker"
+    command = [sys.executable, "-P", "-m", module]
     # Threads of numpy's own BLAS would be threads that nobody asked for.
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     try:

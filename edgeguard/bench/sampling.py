@@ -17,7 +17,7 @@ _COLD_RUNS = 30
 _COLD_BUDGET_MS = 200.0
 _TIMEOUT_S = 600.0
 # Python itself still specialises its code during the first runs.
-_COUNT_WARMUP = 8
+_COUNT_WARMUP = 10
 
 
 def sample(
