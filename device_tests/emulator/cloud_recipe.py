@@ -24,6 +24,7 @@ __all__ = [
     "PASSWD",
     "ROOT_BYTES",
     "SUITE",
+    "UNWANTED",
 ]
 
 SUITE = "trixie"
@@ -72,6 +73,8 @@ PACKAGES = (
 )
 # The FAT, and the character sets that it is mounted with.
 MODULES = (*recipe.MODULES, "nls_cp437", "nls_ascii", "fat", "vfat")
+# Perl stays: enabling ssh.service takes it.
+UNWANTED = tuple(pattern for pattern in recipe.UNWANTED if "perl" not in pattern)
 BOOT_BYTES = 160 << 20
 ROOT_BYTES = 2 << 30
 

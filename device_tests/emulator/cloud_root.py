@@ -45,7 +45,7 @@ def assemble(root: Path, packages: Iterable[Path]) -> None:
         (root / "usr" / name).mkdir(parents=True)
         (root / name).symlink_to(f"usr/{name}")
     for package in packages:
-        unpack(package, root)
+        unpack(package, root, cloud_recipe.UNWANTED)
     for folder in _FOLDERS:
         (root / folder).mkdir(parents=True, exist_ok=True)
     (root / "tmp").chmod(0o1777)

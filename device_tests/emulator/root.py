@@ -46,13 +46,14 @@ def assemble(root: Path, packages: Iterable[Path], host_key: Path, authorized: s
     _compile(root)
 
 
-def unpack(package: Path, root: Path) -> None:
-    """Unpack one package into ``root``, without what no test needs.
+def unpack(package: Path, root: Path, unwanted: Collection[str] = recipe.UNWANTED) -> None:
+    """Unpack one package into ``root``.
 
+    :param unwanted: patterns of what to leave out.
     :raises DeviceError: it is damaged.
     """
     dpkg = [find("dpkg-deb") or "dpkg-deb", "--fsys-tarfile", str(package)]
-    excluded = [f"--exclude={pattern}" for pattern in recipe.UNWANTED]
+    excluded = [f"--exclude={pattern}" for pattern in unwanted]
     tar = ["tar", "--extract", "--no-same-owner", "--keep-directory-symlink", f"--directory={root}", *excluded]
     with subprocess.Popen(dpkg, stdout=subprocess.PIPE) as source:
         done = subprocess.run(tar, stdin=source.stdout, capture_output=True, text=True, check=False)
