@@ -77,10 +77,12 @@ def flash(
 
     renderer = RENDERERS["cloud-init"]
     with Console() as console:
-        opened = _opened(image, boot, console)
+        opened = _opened(image, boot)
         settings = Settings(hostname, user, _keys(key_files, console), _wifi(ssid, password_file, country))
         bundle = make_bundle(open_artifact(artifact), _wheels(wheel_directory, renderer, console))
         with opened as partition:
+            if boot is not None:
+                _warn_of_no_fat(boot, console)
             flashed = prepare(partition, renderer, settings, bundle, replace_existing=force, reporter=console)
     if as_json:
         print_json({**asdict(flashed), "hostname": hostname, "user": user})
@@ -88,20 +90,25 @@ def flash(
         _print(flashed, user, hostname)
 
 
-def _opened(image: Path | None, boot: Path | None, console: Console) -> AbstractContextManager[BootPartition]:
-    from edgeguard.fleet.flash.directory import file_system, open_directory
+def _opened(image: Path | None, boot: Path | None) -> AbstractContextManager[BootPartition]:
+    from edgeguard.fleet.flash.directory import open_directory
     from edgeguard.fleet.flash.image import open_image
 
     if image is not None and boot is None:
         return open_image(image)
     if boot is None or image is not None:
         raise UsageError("either an image or a boot partition", fix="Give one of --image FILE and --boot DIRECTORY")
-    kind = file_system(boot) if boot.is_dir() else "vfat"
+    return open_directory(boot)
+
+
+def _warn_of_no_fat(boot: Path, console: Console) -> None:
+    from edgeguard.fleet.flash.directory import file_system
+
+    kind = file_system(boot)
     if kind not in ("vfat", "msdos"):
         console.warn(
             f"{printable(str(boot))} is on {kind}, not FAT: right for booting from a network, wrong for a card"
         )
-    return open_directory(boot)
 
 
 def _keys(files: tuple[Path, ...], console: Console) -> tuple[PublicKey, ...]:

@@ -44,7 +44,7 @@ class PublicKey:
     def __post_init__(self) -> None:
         """Refuse what sshd would pass over."""
         if self.kind not in KINDS:
-            raise ValueError(f"{self.kind!r} is no kind of key that sshd accepts")
+            raise ValueError("it is of no kind that sshd accepts")
         try:
             raw = base64.b64decode(self.body, validate=True)
         except binascii.Error:
