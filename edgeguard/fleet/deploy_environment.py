@@ -93,7 +93,8 @@ def provide_environment(transport: Transport, directory: str, wheels: WheelSourc
         "op": "build",
         "wheels": digest,
         "wheels_path": f"wheels/versions/{digest[:16]}",
-        "requirements": [f"edgeguard=={__version__}"],
+        # With pip, that its owner can look at what is installed there.
+        "requirements": ["pip", f"edgeguard=={__version__}"],
         "index": not found.complete,
     }
     built = ask(request, _BUILD_S)

@@ -42,7 +42,7 @@ NAME = "model"
 _PIP = f"""
 import pathlib, sys, sysconfig
 links = pathlib.Path(sys.argv[sys.argv.index("--find-links") + 1])
-assert "--no-index" in sys.argv and sys.argv[-1] == "edgeguard=={__version__}", sys.argv
+assert "--no-index" in sys.argv and sys.argv[-2:] == ["pip", "edgeguard=={__version__}"], sys.argv
 if list(links.glob("broken-*.whl")):
     sys.exit("ERROR: No matching distribution found for numpy")
 site = pathlib.Path(sysconfig.get_path("purelib"))
