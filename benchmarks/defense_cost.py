@@ -43,6 +43,7 @@ LIMITS = {"label": 1.00, "codebook": 1.01, "decoy": 1.01, "dcp": 1.03} | {
     f"{name}+max-logit": 1.02 for name in ("label", "codebook", "decoy")
 }
 _INPUTS = 8
+TIMED = ("resnet20", "resnet8", "lenet", "wide1000")
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Row:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reference", type=Path, default=ROOT.parent / "shared" / "reference")
-    parser.add_argument("--nets", nargs="+", choices=sorted(NETS), default=list(NETS), metavar="NET")
+    parser.add_argument("--nets", nargs="+", choices=sorted(NETS), default=TIMED, metavar="NET")
     parser.add_argument("--defenses", nargs="+", choices=[name for name, _, _ in listed()], metavar="DEFENSE")
     parser.add_argument("--processes", type=int, default=FULL.processes)
     parser.add_argument("--copies", type=int, default=FULL.copies, help="sessions of each variant in a process")

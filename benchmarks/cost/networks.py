@@ -21,9 +21,22 @@ from edgeguard.export.loading import LoadRequest, load_model
 from edgeguard.export.passes.base import run_passes
 from edgeguard.export.passes.quantize import Quantize, probe, quantizable_tensors
 from edgeguard.export.prepare import prepare
-from edgeguard.targets import DEFAULT_TARGET, find_target
+from edgeguard.targets import DEFAULT_TARGET, TARGETS, Target, find_target
 
-__all__ = ["NETS", "HeadKind", "LeNet", "Net", "ResNet8", "Wide", "lenet", "quantized", "resnet8", "wide"]
+__all__ = [
+    "NETS",
+    "HeadKind",
+    "LeNet",
+    "Net",
+    "ResNet8",
+    "Wide",
+    "exact",
+    "lenet",
+    "pictures",
+    "quantized",
+    "resnet8",
+    "wide",
+]
 
 Array = np.ndarray[Any, Any]
 HeadKind = Literal["float", "int8"]
@@ -147,29 +160,50 @@ def _raw(pixels: Array) -> Array:
     return pixels.astype(np.float32)
 
 
+def _symmetric(pixels: Array) -> Array:
+    scaled: Array = (pixels.astype(np.float32) - np.float32(127.5)) / np.float32(127.5)
+    return scaled
+
+
 NETS = {
     net.name: net
     for net in (
         Net("resnet20", 10, (3, 32, 32), "tests.networks:resnet20", "resnet20_cifar10.pt", _imagenet),
         Net("resnet8", 10, (3, 32, 32), "benchmarks.cost.networks:resnet8", "resnet8_cifar10_mlperftiny.pt", _raw),
+        Net(
+            "mobilenet",
+            1001,
+            (3, 224, 224),
+            "benchmarks.cost.mobilenet:mobilenet",
+            "mobilenet_v1_0.25_224_imagenet_float.pt",
+            _symmetric,
+        ),
         Net("lenet", 10, (1, 28, 28), "benchmarks.cost.networks:lenet", None, _unit),
         Net("wide1000", 1000, (3, 64, 64), "benchmarks.cost.networks:wide", None, _unit),
     )
 }
 
 
-def quantized(net: Net, reference: Path, scratch: Path) -> dict[HeadKind, ModelProto]:
+def exact(net: Net, reference: Path, scratch: Path) -> ModelProto:
+    """The network in float, ending in logits, prepared as an export does."""
+    request = LoadRequest(_weights(net, reference, scratch), net.factory, input_shape=net.shape)
+    return prepare(load_model(request), find_target(DEFAULT_TARGET)).model
+
+
+def quantized(
+    net: Net, reference: Path, scratch: Path, target: Target = TARGETS[DEFAULT_TARGET]
+) -> dict[HeadKind, ModelProto]:
     """The network in int8 with either head, kept in ``scratch`` for the next time.
 
     Ranges come from noise: they decide no kernel, so that no image is needed to time a network.
+
+    :param target: whose numeric types it takes.
     """
     kinds: tuple[HeadKind, ...] = ("float", "int8")
-    places = {kind: scratch / f"{net.name}-{kind}.onnx" for kind in kinds}
+    types = f"{target.activation_type}-{target.weight_type}"
+    places = {kind: scratch / f"{net.name}-{types}-{kind}.onnx" for kind in kinds}
     if not all(place.exists() for place in places.values()):
-        target = find_target(DEFAULT_TARGET)
-        model = prepare(
-            load_model(LoadRequest(_weights(net, reference, scratch), net.factory, input_shape=net.shape)), target
-        ).model
+        model = exact(net, reference, scratch)
         tensors = quantizable_tensors(model)
         data = array_set(pictures(net, _CALIBRATED_ON), synthetic=True)
         found = collect(probe(model, tensors), model.graph.input[0].name, tensors, data, find_observer("min-max"))

@@ -1,0 +1,66 @@
+"""Counting instructions of models on a device that has edgeguard's environment."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from edgeguard.bench.messages import CountAnswer, CountRequest, from_json, to_json
+from edgeguard.bench.subject import Subject
+from edgeguard.fleet.remote_call import call_attended
+from edgeguard.fleet.transport import Transport
+
+__all__ = ["count_instructions"]
+
+Array = np.ndarray[Any, Any]
+
+_WARMUP = 3
+_TIMEOUT_S = 1800.0
+# The worker reads its request from stdin, which a workspace does not pass on.
+_PROGRAM = "import sys; sys.stdin = open('request.json'); from edgeguard.bench.worker import main; main()"
+
+
+def count_instructions(
+    transport: Transport, directory: str, models: Mapping[str, bytes], inputs: Array, rounds: int
+) -> dict[str, float]:
+    """Median instructions of one run of each model, what counting itself takes not included.
+
+    :param directory: edgeguard's on the device.
+    :param models: ONNX files by name.
+    :param inputs: finished inputs, float32 ``[n, *shape]``, run one at a time, on one thread.
+    :param rounds: counted runs of each model, in turn.
+    """
+    subjects = tuple(Subject(name, f"{number}.onnx", "session", "inputs.npy") for number, name in enumerate(models))
+    request = CountRequest(subjects, (tuple(models),) * rounds, ("instructions",), _WARMUP, 1)
+    content = {
+        "request.json": to_json(request).encode(),
+        "inputs.npy": _npy(inputs[:, None]),
+        **{subject.path: models[subject.name] for subject in subjects},
+    }
+    entries = [
+        {"path": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in content.items()
+    ]
+    answer = call_attended(
+        transport,
+        "workspace",
+        {"directory": directory, "files": entries, "arguments": ["-P", "-c", _PROGRAM]},
+        payload=content.values(),
+        timeout=_TIMEOUT_S,
+    )
+    found = from_json(answer["stdout"])
+    assert isinstance(found, CountAnswer), answer
+    if "instructions" in found.refused:
+        raise RuntimeError(f"no instructions are counted there: {found.refused['instructions']}")
+    overhead = found.overhead["instructions"]
+    return {name: median(values) - overhead for name, values in found.counts["instructions"].items()}
+
+
+def _npy(values: Array) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, values)
+    return stream.getvalue()
