@@ -26,7 +26,9 @@ import json, os, sys, time
 found = sorted(os.path.join(root, name) for root, _, names in os.walk(".") for name in names)
 print(json.dumps(dict(arguments=sys.argv[1:], files=found, here=os.getcwd(), tmp=os.environ["TMPDIR"])), flush=True)
 print("measuring", file=sys.stderr, flush=True)
-open("../../started", "w").write(str(os.getpid()))
+open("../../../started", "w").write(str(os.getpid()))
+import fcntl
+fcntl.flock(os.open(".", os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)  # as edgeguard does where it writes
 if "sleep" in sys.argv:
     time.sleep(60)
 sys.exit(5 if "fail" in sys.argv else 0)

@@ -39,10 +39,13 @@ def main(request: dict[str, Any], payload: BinaryIO) -> dict[str, Any]:
     remove_dead(parent)
     place = tempfile.mkdtemp(dir=parent)
     lock = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    # Programs lock the directory that they write to, so the files lie in one of their own.
+    files = os.path.join(place, "files")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        receive(place, request["files"], payload)
-        return run(python, request["arguments"], place, payload)
+        os.mkdir(files)
+        receive(files, request["files"], payload)
+        return run(python, request["arguments"], files, payload)
     finally:
         shutil.rmtree(place, ignore_errors=True)
         os.close(lock)

@@ -1,0 +1,125 @@
+"""The benchmark on a device: the same runner, executed there, among files that are gone afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from edgeguard import errors
+from edgeguard.artifact import LAB_TABLE, MANIFEST, Artifact, file_facts, open_artifact
+from edgeguard.bench.result import Result, parse_result
+from edgeguard.bench.settings import Settings
+from edgeguard.fleet.remote_call import call_attended
+from edgeguard.fleet.transport import OnLine, Transport
+
+__all__ = ["as_options", "bench_device"]
+
+# A thorough measurement of a large network on a slow board, and a sustained one after it.
+_TIMEOUT_S = 6 * 3600.0
+_CHUNK = 1 << 20
+_BY_CODE: dict[int, type[errors.EdgeguardError]] = {
+    kind.exit_code: kind
+    for kind in (
+        errors.EdgeguardError,
+        errors.UsageError,
+        errors.RejectedInput,
+        errors.Untrusted,
+        errors.InvalidMeasurement,
+        errors.DeviceError,
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file that goes along: where it lies here, and there."""
+
+    source: Path
+    path: str
+
+
+def bench_device(
+    transport: Transport, artifact: Path, settings: Settings, *, directory: str, on_line: OnLine
+) -> Result:
+    """Measure an artifact on a device, beside what its lab here holds. The device needs edgeguard, not the artifact.
+
+    :param directory: edgeguard's on the device.
+    :param on_line: called with each line that the measurement says of its progress.
+    :return: what the device measured; it may be invalid, see its verdict.
+    :raises UsageError: there is no artifact here, or the device cannot do what is asked.
+    :raises Untrusted: a file is not what the manifest says.
+    :raises DeviceError: the device cannot be reached or has no edgeguard, or the connection broke.
+    :raises EdgeguardError: whatever ``edgeguard bench`` raised there.
+    """
+    opened = open_artifact(artifact)
+    files = _files(opened)
+    name = _there(opened)
+    request = {
+        "directory": directory,
+        "files": [
+            {"path": file.path, "size": facts.size, "sha256": facts.sha256}
+            for file in files
+            for facts in (file_facts(file.source),)
+        ],
+        "arguments": ["-P", "-m", "edgeguard.cli", "bench", name, "-o", "result.json", "--json", *as_options(settings)],
+    }
+    said: list[str] = []
+
+    def hear(line: str) -> None:
+        said.append(line)
+        if not line.startswith("error: "):
+            on_line(line)
+
+    answer = call_attended(transport, "workspace", request, payload=_content(files), timeout=_TIMEOUT_S, on_line=hear)
+    if answer["stdout"].strip():
+        return parse_result(answer["stdout"].encode(), where=f"the result from {transport.name}")
+    raise _raised(answer["code"], said, transport.name)
+
+
+def as_options(settings: Settings) -> list[str]:
+    """What to write after ``edgeguard bench ARTIFACT`` for these settings."""
+    options: list[str] = []
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if field.name == "sustained_s":
+            options += [] if value is None else ["--sustained", f"{value:.3f}s"]
+        elif value is True:
+            options.append(f"--{field.name}")
+        elif value is not None and value is not False:
+            options += [f"--{field.name}", str(value)]
+    return options
+
+
+def _there(artifact: Artifact) -> str:
+    """A name for the artifact there that hides how it is reached here (`.`, a link)."""
+    return f"{artifact.path.resolve().name.removesuffix('.edgeguard') or 'artifact'}.edgeguard"
+
+
+def _files(artifact: Artifact) -> list[_File]:
+    """All of the artifact, and the models of its lab where that is there and belongs to it."""
+    there = _there(artifact)
+    files = [_File(artifact.path / name, f"{there}/{name}") for name in (MANIFEST, *artifact.manifest.files)]
+    lab = f"{there.removesuffix('.edgeguard')}.lab"
+    for name in artifact.manifest.lab:
+        if name == LAB_TABLE:
+            continue
+        try:
+            files.append(_File(artifact.lab_file(name), f"{lab}/{name}"))
+        except errors.UsageError:
+            continue  # the measurement will say which variants are missing, and why
+    return files
+
+
+def _content(files: Sequence[_File]) -> Iterator[bytes]:
+    for file in files:
+        with file.source.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                yield chunk
+
+
+def _raised(code: int, said: Sequence[str], name: str) -> errors.EdgeguardError:
+    """What the command there ended with."""
+    messages = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
+    what = messages[-1] if messages else next(reversed(said), f"edgeguard bench ended with exit code {code}")
+    return _BY_CODE.get(code, errors.DeviceError)(what, where=f"on {name}")
