@@ -35,6 +35,12 @@ def numpy_answer(head: Head, defense: Defense | None, dtype: type[np.floating[An
 @functools.lru_cache(maxsize=64)
 def onnx_answer(head: Head, defense: Defense | None, opset: int = OPSET) -> Answer:
     """The exported graph behind a network that passes its input through, run by ONNX Runtime."""
+    session = open_session(pass_through(head, defense, opset))
+    return lambda raw: np.asarray(session.run(None, {"raw": raw})[0])
+
+
+def pass_through(head: Head, defense: Defense | None, opset: int = OPSET) -> bytes:
+    """The exported graph behind a network that passes its input ``raw`` through, as an ONNX file."""
     element = _ELEMENTS[head.dtype]
     graph = helper.make_graph(
         [helper.make_node("Identity", ["raw"], ["logits"])],
@@ -43,8 +49,7 @@ def onnx_answer(head: Head, defense: Defense | None, opset: int = OPSET) -> Answ
         [helper.make_tensor_value_info("logits", element, ["batch", head.classes])],
     )
     network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
-    session = open_session(attach(network, head, defense).SerializeToString())
-    return lambda raw: np.asarray(session.run(None, {"raw": raw})[0])
+    return bytes(attach(network, head, defense).SerializeToString())
 
 
 def quantized(logits: Array, head: Head) -> Array:
