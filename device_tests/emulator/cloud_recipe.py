@@ -56,6 +56,7 @@ PACKAGES = (
     "mawk",
     "mount",
     "netbase",
+    "netplan.io",
     "openssh-server",
     "openssh-sftp-server",
     "passwd",

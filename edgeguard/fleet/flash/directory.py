@@ -118,7 +118,7 @@ class DirectoryPartition:
                 raise DeviceError(f"the boot partition is full: {what}", where=where, fix="Make room there") from None
             if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
                 raise UsageError(
-                    f"cannot be written: {what}", where=where, fix="Mount it writable for you, or run this as root"
+                    f"cannot be used: {what}", where=where, fix="Mount it writable for you, or run this as root"
                 ) from None
             raise DeviceError(
                 f"the card does not answer: {what}", where=where, fix="Put it in again, or take another card"

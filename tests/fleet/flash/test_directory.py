@@ -54,7 +54,7 @@ def test_a_medium_that_fails_leaves_the_old_file_and_is_named(
     monkeypatch.setattr(module.os, "fsync", fail)
     expected: tuple[type[EdgeguardError], str] = {
         errno.ENOSPC: (DeviceError, "is full"),
-        errno.EROFS: (UsageError, "cannot be written"),
+        errno.EROFS: (UsageError, "cannot be used: Read-only"),
         errno.EIO: (DeviceError, "does not answer"),
     }[code]
     with pytest.raises(expected[0], match=expected[1]) as caught:
