@@ -1,8 +1,10 @@
 """Device profiles: what an exported file may contain so that a device can run it, and run it fast.
 
-Activations are unsigned and weights signed (U8S8) on every profile: measured against S8S8 it is the faster or equal
-one on x86 and Cortex-A53, and bit-equal between x86-64 with VNNI and arm64, so one file serves both. ``reduce_range``
-is set only where the multiply-add of the CPU saturates at 16 bits (AVX2 and AVX-512 without VNNI).
+Weights are signed. Activations are unsigned (U8S8) but for Arm CPUs with dot-product instructions, where signed ones
+(S8S8) take 6 to 12 % fewer instructions; without them it is the other way round, by 1 to 4 %
+(``benchmarks/results/instructions.md``). The profile for any arm64 keeps to U8S8, which is bit-equal between x86-64
+with VNNI and arm64, so that one file serves both. ``reduce_range`` is set only where the multiply-add of the CPU
+saturates at 16 bits (AVX2 and AVX-512 without VNNI).
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ TARGETS: dict[str, Target] = {
     for target in (
         Target("rpi3", "Raspberry Pi 3, Cortex-A53, 64-bit OS"),
         Target("rpi4", "Raspberry Pi 4, Cortex-A72, 64-bit OS"),
-        Target("rpi5", "Raspberry Pi 5, Cortex-A76 with dot-product instructions"),
+        Target("rpi5", "Raspberry Pi 5, Cortex-A76 with dot-product instructions", activation_type="int8"),
         Target("rpi-zero2w", "Raspberry Pi Zero 2 W, Cortex-A53, 512 MB, 64-bit OS"),
         Target("arm64", "any 64-bit ARM; the same file also runs on x86-64 with VNNI"),
         Target("x86-64", "x86-64 with AVX2 and without VNNI", reduce_range=True),

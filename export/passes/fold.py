@@ -62,6 +62,8 @@ def optimized(model: ModelProto, *, extended: bool) -> ModelProto:
         options = ort.SessionOptions()
         options.optimized_model_filepath = str(path)
         options.log_severity_level = 4
+        # An x86 CPU would turn signed activations into unsigned ones first. Files with signed ones are for Arm.
+        options.add_session_config_entry("session.qdqisint8allowed", "1")
         level = ort.GraphOptimizationLevel
         options.graph_optimization_level = level.ORT_ENABLE_EXTENDED if extended else level.ORT_ENABLE_BASIC
         try:

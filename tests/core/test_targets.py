@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import onnx
 import pytest
 from onnx import defs
@@ -23,10 +25,28 @@ def test_an_unknown_target_lists_the_known() -> None:
 
 @pytest.mark.parametrize("name", sorted(TARGETS))
 def test_numeric_types(name: str) -> None:
-    """U8S8 per channel everywhere; 7-bit weights only where the CPU's multiply-add saturates."""
+    """Signed activations where they take fewer instructions; 7-bit weights where the CPU's multiply-add saturates."""
     target = TARGETS[name]
-    assert (target.activation_type, target.weight_type, target.per_channel) == ("uint8", "int8", True)
+    activations = "int8" if name == "rpi5" else "uint8"
+    assert (target.activation_type, target.weight_type, target.per_channel) == (activations, "int8", True)
     assert target.reduce_range == (name == "x86-64")
+
+
+@pytest.mark.parametrize(
+    ("name", "core"),
+    [("rpi3", "cortex-a53"), ("rpi-zero2w", "cortex-a53"), ("rpi4", "cortex-a72"), ("rpi5", "cortex-a76")],
+)
+def test_the_profiles_follow_the_measurement(name: str, core: str) -> None:
+    """On every network that was counted, the profile's numeric types take the fewest instructions on its core."""
+    text = (Path(__file__).parents[2] / "benchmarks/results/instructions.md").read_text()
+    tables = text.split("\n## ")[1:]
+    assert len(tables) == 3
+    for table in tables:
+        rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "|" in line]
+        column = rows[0].index(core)
+        counts = {row[0]: float(row[column]) for row in rows[2:]}
+        fewest = min(("int8 U8S8", "int8 S8S8"), key=counts.__getitem__)
+        assert fewest == {"uint8": "int8 U8S8", "int8": "int8 S8S8"}[TARGETS[name].activation_type]
 
 
 @pytest.mark.parametrize("name", sorted(TARGETS))

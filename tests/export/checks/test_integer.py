@@ -23,6 +23,12 @@ def test_the_share_is_the_hand_computed_one(kept: tuple[str, ...]) -> None:
     assert integer_mac_share(quantized(*kept)) == pytest.approx(1 - floats / sum(MACS.values()), abs=1e-9)
 
 
+def test_signed_activations_count_as_on_arm_although_this_machine_may_be_none() -> None:
+    model = exact()
+    signed = Quantize(find_target("rpi5"), measured_ranges(model, random_inputs(32, (3, 16, 16)))).run(model)
+    assert integer_mac_share(signed) == 1
+
+
 def test_a_float_network_has_none() -> None:
     assert integer_mac_share(exact()) == 0
     assert integer_mac_share(build([node("Flatten", ["x"], "logits")], {}, output_shape=("b", 192))) == 0

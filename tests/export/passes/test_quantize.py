@@ -53,11 +53,11 @@ def weights(model: ModelProto) -> dict[str, tuple[Array, Array, Array]]:
 
 
 @pytest.mark.parametrize("target", sorted(TARGETS))
-def test_activations_are_unsigned_and_weights_signed_per_channel(target: str) -> None:
+def test_activations_are_as_the_target_says_and_weights_signed_per_channel(target: str) -> None:
     model = quantized(target)
     held = constants(model)
     activations = [held[each.input[2]] for each in model.graph.node if each.op_type == "QuantizeLinear"]
-    assert {value.dtype.name for value in activations} == {"uint8"}
+    assert {value.dtype.name for value in activations} == {find_target(target).activation_type}
     assert set(weights(model)) == {"conv1", "conv2", "dense"}
     for name, (values, scales, zeros) in weights(model).items():
         assert values.dtype == np.int8, name
