@@ -21,7 +21,7 @@ from tests.artifacts import make_artifact, random_images
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-GUIDE = (ROOT / "docs" / "defenses.md").read_text("utf-8")
+GUIDES = {path.name: path.read_text("utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
 
 
 def blocks(language: str, text: str = README) -> list[str]:
@@ -29,8 +29,9 @@ def blocks(language: str, text: str = README) -> list[str]:
 
 
 def commands() -> list[list[str]]:
-    """Every call of edgeguard in the README and the guide, split into words."""
-    found = re.findall(r"^edgeguard [^#\n]+", "\n".join(blocks("sh") + blocks("sh", GUIDE)), re.MULTILINE)
+    """Every call of edgeguard in the README and the guides, split into words."""
+    shown = [block for text in (README, *GUIDES.values()) for block in blocks("sh", text)]
+    found = re.findall(r"^edgeguard [^#>\n]+", "\n".join(shown), re.MULTILINE)
     return [line.split() for line in found]
 
 
@@ -49,16 +50,18 @@ def test_plain_onnxruntime_in_ten_lines_answers_as_the_runtime_does(tmp_path: Pa
 
 
 def test_the_guide_speaks_of_every_defense() -> None:
-    assert all(f"`{name}`" in GUIDE for name in DEFENSES)
+    assert all(f"`{name}`" in GUIDES["defenses.md"] for name in DEFENSES)
 
 
-def test_the_guides_links_lead_somewhere() -> None:
-    for link in re.findall(r"\]\(([^)#]+)\)", GUIDE):
+@pytest.mark.parametrize("name", GUIDES)
+def test_the_guides_links_lead_somewhere(name: str) -> None:
+    for link in re.findall(r"\]\(([^)#]+)\)", GUIDES[name]):
         assert (ROOT / "docs" / link).exists(), link
 
 
 def test_commands_are_found() -> None:
-    assert {words[1] for words in commands()} >= {"export", "verify", "run", "accuracy", "bench"}
+    shown = {words[1] for words in commands()}
+    assert shown >= {"export", "verify", "run", "accuracy", "bench", "doctor", "deploy", "flash", "compare"}
 
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)
