@@ -108,6 +108,6 @@ def _ssh_config(directory: Path, port: int, user: str, key: Path) -> str:
         "GlobalKnownHostsFile": "none",
         # It makes its host key while it first boots.
         "StrictHostKeyChecking": "accept-new",
-        "ConnectTimeout": "20",
+        "ConnectTimeout": "8",
     }
     return "Host flashed\n" + "".join(f"    {name} {value}\n" for name, value in lines.items())

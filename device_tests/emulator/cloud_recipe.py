@@ -131,7 +131,8 @@ MASKED = (
     "proc-sys-fs-binfmt_misc.mount",
     "systemd-firstboot.service",
     "systemd-hwdb-update.service",
-    # It would wait for the wireless network, which the machine has no radio for; Raspberry Pi OS has NetworkManager.
+    # They would wait for the wireless network, which the machine has no radio for; Raspberry Pi OS has NetworkManager.
+    "netplan-wpa-wlan0.service",
     "systemd-networkd-wait-online.service",
 )
 

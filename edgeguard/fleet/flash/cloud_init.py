@@ -89,10 +89,8 @@ def _commands(settings: Settings) -> list[list[str]]:
     return [
         *radio,
         ["systemctl", "enable", "--now", "ssh.service"],
-        ["systemctl", "daemon-reload"],
-        ["systemctl", "enable", SERVICE],
         # It takes minutes on a small board: cloud-init need not wait, and ssh answers meanwhile.
-        ["systemctl", "start", "--no-block", SERVICE],
+        ["systemctl", "enable", "--now", "--no-block", SERVICE],
     ]
 
 
