@@ -56,8 +56,9 @@ type: $(READY)
 	@rm -rf $(TYPES) && mkdir -p $(TYPES)/edgeguard
 	@for entry in edgeguard/*; do ln -s "$(CURDIR)/$$entry" "$(TYPES)/$$entry"; done
 	@for package in calibration export runtimes; do ln -s "$(CURDIR)/$$package" "$(TYPES)/edgeguard/$$package"; done
+	@ln -s "$(CURDIR)/device_tests" "$(TYPES)/device_tests"
 	cd $(TYPES) && $(CURDIR)/$(BIN)/python -m mypy --config-file $(CURDIR)/pyproject.toml \
-		--cache-dir $(CURDIR)/.mypy_cache -p edgeguard
+		--cache-dir $(CURDIR)/.mypy_cache -p edgeguard -p device_tests.emulator
 
 format: $(READY)
 	$(BIN)/ruff format .
