@@ -1,28 +1,36 @@
-"""Edgeguard's own wheel: from the checkout or the wheel it was installed from, else from the package index."""
+"""Edgeguard's own wheel: of the checkout that is running, or put together again from the files that are installed.
+
+Never from a package index: what is under this name and version there need not be what runs here.
+"""
 
 from __future__ import annotations
 
-import json
+import base64
+import hashlib
+import io
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import zipfile
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import edgeguard
 from edgeguard._version import __version__
 from edgeguard.digests import file_digest, json_digest
 from edgeguard.errors import UsageError
+from edgeguard.staging import write_file
 
 __all__ = ["own_wheel"]
 
 _FIX = "Give the wheels with --wheels"
 # Wheels of equal sources are to be equal: the device builds a new environment for every new digest.
 _EPOCH = "1704067200"
+# Files of a .dist-info that tell of an installation, not of the wheel.
+_OF_THE_INSTALLATION = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 # What setup.py and its kin read beside the packages.
 _BUILD_FILES = (".cfg", ".toml", ".md", ".py", ".in", ".txt")
 
@@ -31,27 +39,20 @@ def own_wheel(cache: Path) -> Path:
     """The wheel of the edgeguard that is running.
 
     :param cache: where it is kept, by the digest of what it was built from.
-    :raises UsageError: it can be neither built nor fetched.
+    :raises UsageError: it cannot be built.
     """
-    origin = _origin()
-    if origin is not None and origin.suffix == ".whl" and origin.is_file():
-        return origin
-    if origin is not None and origin.is_dir():
-        sources = dict(_sources(origin))
-        key = json_digest({name: file_digest(path) for name, path in sources.items()})[:16]
-        return _kept(cache / key) or _built(cache / key, sources)
-    return _kept(cache / __version__) or _fetched(cache / __version__)
+    checkout = _checkout()
+    if checkout is None:
+        return _put_together(cache, _installed())
+    sources = dict(_sources(checkout))
+    key = json_digest({name: file_digest(path) for name, path in sources.items()})[:16]
+    return _kept(cache / key) or _built(cache / key, sources)
 
 
-def _origin() -> Path | None:
-    """What edgeguard was installed from, if that is a file or directory here (PEP 610)."""
-    for distribution in metadata.distributions(name="edgeguard"):
-        text = distribution.read_text("direct_url.json")
-        if text is not None:
-            url = urlsplit(json.loads(text)["url"])
-            return Path(unquote(url.path)) if url.scheme == "file" else None
-    checkout = Path(edgeguard.__file__).parents[1]
-    return checkout if (checkout / "setup.cfg").is_file() else None
+def _checkout() -> Path | None:
+    """The directory that edgeguard runs from, unless it was installed: then its files may be others by now."""
+    above = Path(edgeguard.__file__).parents[1]
+    return above if (above / "setup.cfg").is_file() and (above / "pyproject.toml").is_file() else None
 
 
 def _sources(checkout: Path) -> Iterator[tuple[str, Path]]:
@@ -72,18 +73,15 @@ def _built(folder: Path, sources: Mapping[str, Path]) -> Path:
             target = Path(scratch, "source", name)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target)
-        return _made(folder, ["wheel", "--no-deps", str(Path(scratch, "source"))], "-w")
+        return _wheel_of(Path(scratch, "source"), folder)
 
 
-def _fetched(folder: Path) -> Path:
-    return _made(folder, ["download", "--no-deps", "--only-binary=:all:", f"edgeguard=={__version__}"], "-d")
-
-
-def _made(folder: Path, command: Sequence[str], destination: str) -> Path:
+def _wheel_of(source: Path, folder: Path) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".making-", dir=folder.parent) as scratch:
+        command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "--disable-pip-version-check"]
         done = subprocess.run(
-            [sys.executable, "-m", "pip", *command, "--quiet", "--disable-pip-version-check", destination, scratch],
+            [*command, "-w", scratch, str(source)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -97,6 +95,36 @@ def _made(folder: Path, command: Sequence[str], destination: str) -> Path:
         folder.mkdir(exist_ok=True)
         os.replace(made, folder / made.name)
         return folder / made.name
+
+
+def _installed() -> dict[str, Path]:
+    """Files of the installed distribution that its wheel had, by their names there."""
+    files = metadata.distribution("edgeguard").files or ()
+    kept = (file for file in files if ".." not in file.parts and "__pycache__" not in file.parts)
+    return {str(file): Path(str(file.locate())) for file in kept if file.name not in _OF_THE_INSTALLATION}
+
+
+def _put_together(cache: Path, files: Mapping[str, Path]) -> Path:
+    """A wheel of installed files (the binary distribution format: pure Python, so they are the wheel's)."""
+    info = next((name.partition("/")[0] for name in files if name.endswith(".dist-info/METADATA")), None)
+    if info is None:
+        raise UsageError("edgeguard's own wheel cannot be made: nothing tells which files it consists of", fix=_FIX)
+    content = {name: path.read_bytes() for name, path in sorted(files.items())}
+    lines = [f"{name},sha256={_record_digest(data)},{len(data)}\n" for name, data in content.items()]
+    content[f"{info}/RECORD"] = "".join([*lines, f"{info}/RECORD,,\n"]).encode()
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as wheel:
+        for name, data in content.items():
+            # Dated alike, that equal files give equal wheels.
+            wheel.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+    cache.mkdir(parents=True, exist_ok=True)
+    path = cache / f"edgeguard-{__version__}-py3-none-any.whl"
+    write_file(path, stream.getvalue())
+    return path
+
+
+def _record_digest(data: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
 
 
 def _kept(folder: Path) -> Path | None:

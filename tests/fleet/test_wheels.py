@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import subprocess
+import sys
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -177,20 +178,29 @@ def test_our_own_wheel_is_that_of_the_checkout_and_equal_each_time(tmp_path: Pat
     assert not [name for name in inside if name.startswith(("tests/", "device_tests/"))]
 
 
-def test_a_wheel_that_edgeguard_was_installed_from_is_used_again(
+@pytest.mark.slow
+def test_an_installed_wheel_is_put_together_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal to what it was, but for the order and the dates; the name may be anybody's in a package index."""
+    original = own_wheel(tmp_path / "a")
+    site, again = tmp_path / "site", tmp_path / "again"
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target"]
+    subprocess.run([*install, str(site), str(original)], check=True)
+    (found,) = metadata.distributions(name="edgeguard", path=[str(site)])
+    monkeypatch.setattr(building, "_checkout", lambda: None)
+    monkeypatch.setattr(metadata, "distribution", lambda _: found)
+    path = own_wheel(tmp_path / "cache")
+    assert path == own_wheel(tmp_path / "cache")
+    with zipfile.ZipFile(original) as before, zipfile.ZipFile(path) as after:
+        names = {name for name in before.namelist() if not name.endswith(("RECORD", "/"))}
+        assert {name for name in after.namelist() if not name.endswith("RECORD")} == names
+        assert all(before.read(name) == after.read(name) for name in names)
+    subprocess.run([*install, str(again), str(path)], check=True)
+
+
+def test_without_a_record_of_the_installation_there_is_no_wheel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = next(fake_wheels(tmp_path / "a b").glob("edgeguard-*"))
-    url = json.dumps({"url": path.as_uri(), "archive_info": {}})
-    distribution = SimpleNamespace(read_text=lambda name: url if name == "direct_url.json" else None)
-    monkeypatch.setattr(metadata, "distributions", lambda **_: [distribution])
-    assert own_wheel(tmp_path / "cache") == path
-
-
-def test_an_own_wheel_that_nobody_has_is_told(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(building, "_origin", lambda: None)
-    with pytest.raises(UsageError, match="own wheel"):
-        own_wheel(tmp_path / "own-cache")
-    fake_wheels(tmp_path / "more")
-    wheel(index, f"edgeguard-{__version__}")
-    assert own_wheel(tmp_path / "own-cache").name.startswith(f"edgeguard-{__version__}")
+    monkeypatch.setattr(building, "_checkout", lambda: None)
+    monkeypatch.setattr(metadata, "distribution", lambda _: SimpleNamespace(files=None))
+    with pytest.raises(UsageError, match=r"cannot be made.*--wheels"):
+        own_wheel(tmp_path)

@@ -99,8 +99,8 @@ def build(root: str, wheels: str, wheels_path: str, requirements: list[str], ind
     :param root: edgeguard's directory.
     :param wheels: digest of the wheels.
     :param wheels_path: a directory with them, pip's among them.
-    :param requirements: what to install.
-    :param index: whether pip may ask this machine's own package index for what the wheels lack.
+    :param requirements: what to install of them.
+    :param index: whether to install all of them, and what they need from this machine's own package index.
     :returns: ``identifier``, and whether it was ``built``.
     :raises Refused: it cannot be built, or what it holds cannot be imported.
     """
@@ -174,6 +174,9 @@ def _install(folder: str, wheels_path: str, requirements: list[str], index: bool
         offline = ["--isolated", "--no-index"]
         environment["PIP_CONFIG_FILE"] = os.devnull
     _say("installing " + ", ".join(requirements))
+    if index:
+        # By path: an index may have another package of the same name and version.
+        requirements = sorted(glob.glob(os.path.join(glob.escape(wheels_path), "*.whl")))
     options = ["--find-links", wheels_path, "--only-binary", ":all:", "--no-compile", "--no-cache-dir", "--no-input"]
     command = [_python(folder), os.path.join(pip[-1], "pip"), "install", "--quiet", *offline, *options]
     code, said = _run([*command, *requirements], environment)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import hashlib
 import os
 import shutil
@@ -113,9 +114,8 @@ def receive(
     try:
         for name in sent:
             _write(os.path.join(incoming, name), files[name], payload)
-        for name in files:
-            if name not in sent:
-                _link(root, os.path.join(incoming, name), files[name])
+        for name in set(files) - set(sent):
+            _link(root, os.path.join(incoming, name), files[name])
         _sync(incoming)
         _publish(incoming, os.path.join(versions, version))
     finally:
@@ -158,12 +158,10 @@ def prune(root: str) -> dict[str, Any]:
     """Remove every version but the current and the previous one, and what dead processes left."""
     versions = os.path.join(root, _VERSIONS)
     before = status(root)
-    for version in before["versions"]:
-        if version not in (before["current"], before["previous"]):
-            # Half a version must not keep its name.
-            os.rename(os.path.join(versions, version), os.path.join(versions, _DEAD + version))
-    if os.path.isdir(versions):
-        _remove_leftovers(versions)
+    for version in set(before["versions"]) - {before["current"], before["previous"]}:
+        # Half a version must not keep its name.
+        os.rename(os.path.join(versions, version), os.path.join(versions, _DEAD + version))
+    _remove_leftovers(versions)
     return status(root)
 
 
@@ -189,11 +187,8 @@ def _locked(root: str, patience: float) -> Iterator[None]:
 
 def _linked(root: str, name: str) -> str | None:
     """The version that a link names, if it is there."""
-    try:
-        folder, _, version = os.readlink(os.path.join(root, name)).partition("/")
-    except OSError:
-        return None
-    return version if folder == _VERSIONS and os.path.isdir(os.path.join(root, folder, version)) else None
+    link = os.path.join(root, name)
+    return os.path.basename(os.readlink(link)) if os.path.islink(link) and os.path.isdir(link) else None
 
 
 def _point(root: str, name: str, version: str | None) -> None:
@@ -261,12 +256,8 @@ def _link(root: str, path: str, facts: dict[str, Any]) -> None:
 
 def _holder(root: str, facts: dict[str, Any]) -> str | None:
     """A file of any version with this content. It is read: a card forgets, and a name proves nothing."""
-    for version in status(root)["versions"]:
-        folder = os.path.join(root, _VERSIONS, version)
-        for name in sorted(os.listdir(folder)):
-            if _is(os.path.join(folder, name), facts):
-                return os.path.join(folder, name)
-    return None
+    paths = glob.iglob(os.path.join(glob.escape(root), _VERSIONS, "*", "*"))
+    return next((path for path in paths if _is(path, facts)), None)
 
 
 def _is(path: str, facts: dict[str, Any]) -> bool:
@@ -301,7 +292,7 @@ def _check_there(root: str, version: str) -> None:
 
 
 def _make_directories(path: str) -> None:
-    """Make a directory and those above it, each flushed into the one that holds it."""
+    # Each is flushed into the one that holds it.
     if not os.path.isdir(path):
         _make_directories(os.path.dirname(path))
         with contextlib.suppress(FileExistsError):
@@ -310,9 +301,9 @@ def _make_directories(path: str) -> None:
 
 
 def _remove_leftovers(versions: str) -> None:
-    for name in os.listdir(versions):
-        if name.startswith((_UNFINISHED, _DEAD)):
-            shutil.rmtree(os.path.join(versions, name))
+    for prefix in (_UNFINISHED, _DEAD):
+        for path in glob.glob(os.path.join(glob.escape(versions), prefix + "*")):
+            shutil.rmtree(path)
 
 
 def _sync(path: str) -> None:
