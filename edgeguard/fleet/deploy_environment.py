@@ -15,7 +15,10 @@ from edgeguard.fleet.reporter import Reporter
 from edgeguard.fleet.transport import Transport
 from edgeguard.fleet.wheels import DevicePython, Wheels, fetch_wheels
 
-__all__ = ["Environment", "WheelSource", "fetched_once", "given", "provide_environment"]
+__all__ = ["REQUIREMENTS", "Environment", "WheelSource", "fetched_once", "given", "provide_environment"]
+
+# What an environment is made of; with pip, that its owner can look at what is installed there.
+REQUIREMENTS = ("pip", f"edgeguard=={__version__}")
 
 WheelSource = Callable[[DevicePython, Reporter], Wheels]
 
@@ -93,8 +96,7 @@ def provide_environment(transport: Transport, directory: str, wheels: WheelSourc
         "op": "build",
         "wheels": digest,
         "wheels_path": f"wheels/versions/{digest[:16]}",
-        # With pip, that its owner can look at what is installed there.
-        "requirements": ["pip", f"edgeguard=={__version__}"],
+        "requirements": list(REQUIREMENTS),
         "index": not found.complete,
     }
     built = ask(request, _BUILD_S)

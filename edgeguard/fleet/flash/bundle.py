@@ -16,6 +16,7 @@ from typing import Any
 from edgeguard._version import __version__
 from edgeguard.artifact import Artifact, file_facts
 from edgeguard.errors import RejectedInput, Untrusted, UsageError
+from edgeguard.fleet.deploy_environment import REQUIREMENTS
 from edgeguard.fleet.deploy_store import artifact_content, artifact_name
 from edgeguard.fleet.wheels import Wheels
 from edgeguard.manifest import FileFacts
@@ -73,7 +74,7 @@ def make_bundle(artifact: Artifact, wheels: Wheels) -> Bundle:
         "wheels": {
             "version": wheels.digest[:16],
             "digest": wheels.digest,
-            "requirements": [f"edgeguard=={__version__}"],
+            "requirements": list(REQUIREMENTS),
             "index": not wheels.complete,
             "files": _plain(wheel_facts),
         },

@@ -40,7 +40,7 @@ def test_everything_that_the_device_needs_is_in_it(artifact: Path, tmp_path: Pat
     assert {"remote/store.py", "remote/environment.py"} <= set(files)
     assert bundle.name == contents["artifact"]["name"] == "cat or dog"
     assert bundle.version == contents["artifact"]["version"]
-    assert contents["wheels"]["requirements"] == [f"edgeguard=={__version__}"]
+    assert contents["wheels"]["requirements"] == ["pip", f"edgeguard=={__version__}"]
     assert bundle.path == f"edgeguard/bundle-{hashlib.sha256(bundle.data).hexdigest()[:16]}.tar"
 
 
