@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 import json
 from collections.abc import Mapping
@@ -15,8 +14,8 @@ import numpy as np
 
 from device_tests.subjects import Subject
 from edgeguard.artifact import MANIFEST
-from edgeguard.fleet.remote_call import call_attended
 from edgeguard.fleet.transport import Transport
+from edgeguard.fleet.workspace import run_in_workspace
 
 __all__ = ["Answers", "answers_of", "graph_answers", "run_there"]
 
@@ -44,8 +43,8 @@ class Answers:
 
 def answers_of(device: Transport, directory: str, subjects: Mapping[str, Subject]) -> Answers:
     """Send all artifacts there and ask for everything at once: starting Python is what takes time."""
-    files = {
-        f"{index}.edgeguard/{name}": (subject.opened.path / name).read_bytes()
+    files: dict[str, Path | bytes] = {
+        f"{index}.edgeguard/{name}": subject.opened.path / name
         for index, subject in enumerate(subjects.values())
         for name in (MANIFEST, *subject.opened.manifest.files)
     }
@@ -67,7 +66,7 @@ def graph_answers(device: Transport, directory: str, graphs: Mapping[str, tuple[
 
     :param graphs: name to file and input.
     """
-    files = {}
+    files: dict[str, Path | bytes] = {}
     for index, (model, inputs) in enumerate(graphs.values()):
         files[f"{index}.onnx"] = model
         files[f"{index}.npy"] = _npy(inputs)
@@ -76,32 +75,22 @@ def graph_answers(device: Transport, directory: str, graphs: Mapping[str, tuple[
 
 
 def run_there(
-    device: Transport, directory: str, program: str, files: Mapping[str, bytes], request: Mapping[str, Any]
+    device: Transport, directory: str, program: str, files: Mapping[str, Path | bytes], request: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Run a program of ``device_tests/programs`` in edgeguard's environment on the device, among files.
 
     :param request: JSON data; the program finds it in ``request.json``.
     :returns: the JSON object that it prints.
     """
-    content = {
+    content: dict[str, Path | bytes] = {
         **files,
         "request.json": json.dumps(request).encode(),
-        "program.py": (_PROGRAMS / f"{program}.py").read_bytes(),
+        "program.py": _PROGRAMS / f"{program}.py",
     }
-    entries = [
-        {"path": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in content.items()
-    ]
     heard: list[str] = []
-    answer = call_attended(
-        device,
-        "workspace",
-        {"directory": directory, "files": entries, "arguments": ["-P", "program.py"]},
-        payload=content.values(),
-        timeout=_TIMEOUT_S,
-        on_line=heard.append,
-    )
-    assert answer["code"] == 0, "\n".join(heard)
-    said: dict[str, Any] = json.loads(answer["stdout"])
+    ran = run_in_workspace(device, directory, content, ["-P", "program.py"], timeout=_TIMEOUT_S, on_line=heard.append)
+    assert ran.code == 0, "\n".join(heard)
+    said: dict[str, Any] = json.loads(ran.stdout)
     return said
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Mapping
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -12,8 +12,8 @@ import numpy as np
 
 from edgeguard.bench.messages import CountAnswer, CountRequest, from_json, to_json
 from edgeguard.bench.subject import Subject
-from edgeguard.fleet.remote_call import call_attended
 from edgeguard.fleet.transport import Transport
+from edgeguard.fleet.workspace import run_in_workspace
 
 __all__ = ["count_instructions"]
 
@@ -37,23 +37,14 @@ def count_instructions(
     """
     subjects = tuple(Subject(name, f"{number}.onnx", "session", "inputs.npy") for number, name in enumerate(models))
     request = CountRequest(subjects, (tuple(models),) * rounds, ("instructions",), _WARMUP, 1)
-    content = {
+    content: dict[str, Path | bytes] = {
         "request.json": to_json(request).encode(),
         "inputs.npy": _npy(inputs[:, None]),
         **{subject.path: models[subject.name] for subject in subjects},
     }
-    entries = [
-        {"path": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in content.items()
-    ]
-    answer = call_attended(
-        transport,
-        "workspace",
-        {"directory": directory, "files": entries, "arguments": ["-P", "-c", _PROGRAM]},
-        payload=content.values(),
-        timeout=_TIMEOUT_S,
-    )
-    found = from_json(answer["stdout"])
-    assert isinstance(found, CountAnswer), answer
+    ran = run_in_workspace(transport, directory, content, ["-P", "-c", _PROGRAM], timeout=_TIMEOUT_S)
+    found = from_json(ran.stdout)
+    assert isinstance(found, CountAnswer), ran
     if "instructions" in found.refused:
         raise RuntimeError(f"no instructions are counted there: {found.refused['instructions']}")
     overhead = found.overhead["instructions"]

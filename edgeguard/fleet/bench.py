@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from edgeguard import errors
-from edgeguard.artifact import LAB_TABLE, MANIFEST, Artifact, file_facts, open_artifact
+from edgeguard.artifact import LAB_TABLE, MANIFEST, Artifact, open_artifact
 from edgeguard.bench.result import Result, parse_result
 from edgeguard.bench.settings import Settings
-from edgeguard.fleet.remote_call import call_attended
 from edgeguard.fleet.transport import OnLine, Transport
+from edgeguard.fleet.workspace import run_in_workspace
 
 __all__ = ["as_options", "bench_device"]
 
 # A thorough measurement of a large network on a slow board, and a sustained one after it.
 _TIMEOUT_S = 6 * 3600.0
-_CHUNK = 1 << 20
 _BY_CODE: dict[int, type[errors.EdgeguardError]] = {
     kind.exit_code: kind
     for kind in (
@@ -29,14 +28,6 @@ _BY_CODE: dict[int, type[errors.EdgeguardError]] = {
         errors.DeviceError,
     )
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A file that goes along: where it lies here, and there."""
-
-    source: Path
-    path: str
 
 
 def bench_device(
@@ -53,17 +44,8 @@ def bench_device(
     :raises EdgeguardError: whatever ``edgeguard bench`` raised there.
     """
     opened = open_artifact(artifact)
-    files = _files(opened)
     name = _there(opened)
-    request = {
-        "directory": directory,
-        "files": [
-            {"path": file.path, "size": facts.size, "sha256": facts.sha256}
-            for file in files
-            for facts in (file_facts(file.source),)
-        ],
-        "arguments": ["-P", "-m", "edgeguard.cli", "bench", name, "-o", "result.json", "--json", *as_options(settings)],
-    }
+    arguments = ["-P", "-m", "edgeguard.cli", "bench", name, "-o", "result.json", "--json", *as_options(settings)]
     said: list[str] = []
 
     def hear(line: str) -> None:
@@ -71,10 +53,10 @@ def bench_device(
         if not line.startswith("error: "):
             on_line(line)
 
-    answer = call_attended(transport, "workspace", request, payload=_content(files), timeout=_TIMEOUT_S, on_line=hear)
-    if answer["stdout"].strip():
-        return parse_result(answer["stdout"].encode(), where=f"the result from {transport.name}")
-    raise _raised(answer["code"], said, transport.name)
+    ran = run_in_workspace(transport, directory, _files(opened), arguments, timeout=_TIMEOUT_S, on_line=hear)
+    if ran.stdout.strip():
+        return parse_result(ran.stdout.encode(), where=f"the result from {transport.name}")
+    raise _raised(ran.code, said, transport.name)
 
 
 def as_options(settings: Settings) -> list[str]:
@@ -96,30 +78,31 @@ def _there(artifact: Artifact) -> str:
     return f"{artifact.path.resolve().name.removesuffix('.edgeguard') or 'artifact'}.edgeguard"
 
 
-def _files(artifact: Artifact) -> list[_File]:
+def _files(artifact: Artifact) -> dict[str, Path | bytes]:
     """All of the artifact, and the models of its lab where that is there and belongs to it."""
     there = _there(artifact)
-    files = [_File(artifact.path / name, f"{there}/{name}") for name in (MANIFEST, *artifact.manifest.files)]
+    files: dict[str, Path | bytes] = {
+        f"{there}/{name}": artifact.path / name for name in (MANIFEST, *artifact.manifest.files)
+    }
     lab = f"{there.removesuffix('.edgeguard')}.lab"
     for name in artifact.manifest.lab:
         if name == LAB_TABLE:
             continue
         try:
-            files.append(_File(artifact.lab_file(name), f"{lab}/{name}"))
+            files[f"{lab}/{name}"] = artifact.lab_file(name)
         except errors.UsageError:
             continue  # the measurement will say which variants are missing, and why
     return files
 
 
-def _content(files: Sequence[_File]) -> Iterator[bytes]:
-    for file in files:
-        with file.source.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                yield chunk
-
-
 def _raised(code: int, said: Sequence[str], name: str) -> errors.EdgeguardError:
     """What the command there ended with."""
     messages = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
-    what = messages[-1] if messages else next(reversed(said), f"edgeguard bench ended with exit code {code}")
-    return _BY_CODE.get(code, errors.DeviceError)(what, where=f"on {name}")
+    if messages:
+        return _BY_CODE.get(code, errors.DeviceError)(messages[-1], where=f"on {name}")
+    last = f", after: {said[-1]}" if said else ""
+    return errors.DeviceError(
+        f"the measurement ended with exit code {code}{last}",
+        where=f"on {name}",
+        fix="-9 means that memory ran out there, or that somebody stopped it",
+    )
