@@ -122,7 +122,7 @@ def report(counts: Sequence[Counts]) -> str:
         "",
         "Emulated (QEMU, system mode): user-space instructions of one inference, by the CPU's own counter, batch 1,",
         "one thread, in millions, and over those of `int8 U8S8`. **No latency**: neither caches nor the width of a",
-        "core are in it. Pi 3, Zero 2 W: Cortex-A53; Pi 4: Cortex-A72; Pi 5: Cortex-A76, with dot-product instructions.",
+        "core are in it. Pi 3, Zero 2 W: Cortex-A53; Pi 4: Cortex-A72; Pi 5: Cortex-A76 with dot-product instructions.",
         f"Two boots of the same core differ by at most {max(each.moved for each in counts):.3%}.",
     ]
     for net in nets:
