@@ -101,7 +101,7 @@ def test_ssh_reads_the_configuration_as_it_is_meant(tmp_path: Path) -> None:
 def test_a_command_that_cannot_be_run_is_an_error_of_ours(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("")
     write_keys(tmp_path, tmp_path / "key", "ssh-ed25519 AAAA")
-    connection = write_ssh_config(tmp_path, qemu._free_port())
+    connection = write_ssh_config(tmp_path, qemu.free_port())
     with pytest.raises(DeviceError, match=r"ssh failed.*refused"):
         connection.ssh("true")
 
