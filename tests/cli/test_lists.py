@@ -23,7 +23,8 @@ def test_targets_are_listed_with_what_a_file_for_them_holds(here: Here) -> None:
         assert lines[2 * index] == f"{target.name}{mark}: {target.description}"
         facts = lines[2 * index + 1]
         assert ("7-bit weights" in facts) == (target.name == "x86-64")
-        for words in (f"activations {target.activation_type}", "weights int8", "opset 20", "IR 9", "onnxruntime >= 1.17"):
+        types = f"activations {target.activation_type}, weights int8"
+        for words in (types, "opset 20", "IR 9", "onnxruntime >= 1.17"):
             assert words in facts
 
 
