@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from edgeguard.artifact import MANIFEST, Artifact, file_facts
 from edgeguard.errors import UsageError
-from edgeguard.fleet.remote_call import call
+from edgeguard.fleet.remote_call import call, payload_of
 from edgeguard.fleet.transport import Transport
 from edgeguard.manifest import FileFacts
 
 __all__ = ["Content", "Place", "Sent", "Status", "artifact_content", "artifact_name"]
 
-_CHUNK = 1 << 16
 _TIMEOUT_S = 300.0
 # Bytes per second: slower than that, it is not a network.
 _SLOWEST = 20_000.0
@@ -118,7 +117,7 @@ class Place:
         self, operation: str, arguments: dict[str, Any], paths: Sequence[Path] = (), timeout: float = _TIMEOUT_S
     ) -> dict[str, Any]:
         request = {"op": operation, "directory": self.directory, "place": self.path, "arguments": arguments}
-        return call(self.transport, "store", request, payload=_bytes(paths), timeout=timeout)
+        return call(self.transport, "store", request, payload=payload_of(paths), timeout=timeout)
 
 
 def artifact_content(artifact: Artifact) -> Content:
@@ -136,13 +135,6 @@ def artifact_name(path: Path) -> str:
     if not name.isprintable() or not name or name.startswith((".", "-")) or "\\" in name:
         raise UsageError(f"{name!r} is no name for an artifact on a device", where=str(path), fix="Rename it")
     return name
-
-
-def _bytes(paths: Sequence[Path]) -> Iterator[bytes]:
-    for path in paths:
-        with path.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                yield chunk
 
 
 def _status(answer: dict[str, Any]) -> Status:

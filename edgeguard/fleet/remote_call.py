@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import errno
 import json
-import threading
 from collections.abc import Iterable, Iterator
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from edgeguard.errors import DeviceError
 from edgeguard.fleet.transport import Done, OnLine, Transport
 
-__all__ = ["call", "call_attended", "script_source"]
+__all__ = ["call", "payload_of", "script_source"]
 
 # Read by whatever Python the device has. Descriptor 1 is kept for the answer alone. The end is abrupt because a script
 # may still have a thread that waits for stdin, which Python cannot shut down in an orderly way.
@@ -44,6 +44,7 @@ sys.stdout.flush(); sys.stderr.flush()
 os._exit(0)
 """
 _NOT_FOUND = 127
+_CHUNK = 1 << 16
 _DISK = {
     errno.ENOSPC: ("its disk is full", "Make room there and try again"),
     errno.EDQUOT: ("its disk quota is used up", "Make room there and try again"),
@@ -81,26 +82,15 @@ def call(
     return _understood(done, transport.name)
 
 
-def call_attended(
-    transport: Transport,
-    script: str,
-    request: dict[str, Any],
-    *,
-    payload: Iterable[bytes] = (),
-    timeout: float,
-    on_line: OnLine | None = None,
-) -> dict[str, Any]:
-    """Like :func:`call`, but the payload ends only when the script has: if it ends sooner, the host is gone."""
-    answered = threading.Event()
-
-    def attended() -> Iterator[bytes]:
-        yield from payload
-        answered.wait()
-
-    try:
-        return call(transport, script, request, payload=attended(), timeout=timeout, on_line=on_line)
-    finally:
-        answered.set()
+def payload_of(contents: Iterable[Path | bytes]) -> Iterator[bytes]:
+    """Files, by path or by content, one after the other."""
+    for content in contents:
+        if isinstance(content, bytes):
+            yield content
+            continue
+        with content.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                yield chunk
 
 
 def script_source(script: str) -> bytes:

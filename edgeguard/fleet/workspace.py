@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgeguard.artifact import file_facts
-from edgeguard.fleet.remote_call import call_attended
+from edgeguard.fleet.remote_call import call, payload_of
 from edgeguard.fleet.transport import OnLine, Transport
 
 __all__ = ["Ran", "run_in_workspace"]
-
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +46,17 @@ def run_in_workspace(
         "files": [{"path": name, **_facts(content)} for name, content in files.items()],
         "arguments": list(arguments),
     }
-    answer = call_attended(
-        transport, "workspace", request, payload=_stream(files.values()), timeout=timeout, on_line=on_line
-    )
+    answered = threading.Event()
+
+    def attended() -> Iterator[bytes]:
+        yield from payload_of(files.values())
+        # The stream's end tells the device that the host is gone.
+        answered.wait()
+
+    try:
+        answer = call(transport, "workspace", request, payload=attended(), timeout=timeout, on_line=on_line)
+    finally:
+        answered.set()
     return Ran(answer["code"], answer["stdout"])
 
 
@@ -58,13 +65,3 @@ def _facts(content: Path | bytes) -> dict[str, str | int]:
         return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     facts = file_facts(content)
     return {"size": facts.size, "sha256": facts.sha256}
-
-
-def _stream(contents: Iterable[Path | bytes]) -> Iterator[bytes]:
-    for content in contents:
-        if isinstance(content, bytes):
-            yield content
-            continue
-        with content.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                yield chunk

@@ -18,7 +18,8 @@ import pytest
 
 from edgeguard.errors import DeviceError
 from edgeguard.fleet.local import Local
-from edgeguard.fleet.remote_call import call, call_attended
+from edgeguard.fleet.remote_call import call
+from edgeguard.fleet.workspace import run_in_workspace
 
 # A stand-in for the device's edgeguard: says where it is and what lies there.
 _PYTHON = f"""#!{sys.executable}
@@ -58,16 +59,9 @@ def _work(device: Path) -> list[Path]:
 def test_the_command_finds_its_files_and_nothing_of_them_stays(device: Path) -> None:
     files = {"m.edgeguard/model.onnx": b"x" * 100_000, "m.lab/float.onnx": b"", "top": b"t"}
     lines: list[str] = []
-    answer = call_attended(
-        Local(device),
-        "workspace",
-        _request(files, "bench", "x"),
-        payload=files.values(),
-        timeout=30,
-        on_line=lines.append,
-    )
-    said = json.loads(answer["stdout"])
-    assert answer["code"] == 0
+    ran = run_in_workspace(Local(device), "edgeguard", files, ["bench", "x"], timeout=30, on_line=lines.append)
+    said = json.loads(ran.stdout)
+    assert ran.code == 0
     assert said["files"] == ["./m.edgeguard/model.onnx", "./m.lab/float.onnx", "./top"]
     assert said["arguments"] == ["bench", "x"]
     assert said["tmp"] == said["here"]
@@ -76,7 +70,7 @@ def test_the_command_finds_its_files_and_nothing_of_them_stays(device: Path) -> 
 
 
 def test_the_exit_code_comes_back(device: Path) -> None:
-    assert call_attended(Local(device), "workspace", _request({}, "fail"), timeout=30)["code"] == 5
+    assert run_in_workspace(Local(device), "edgeguard", {}, ["fail"], timeout=30).code == 5
     assert not _work(device)
 
 
@@ -141,7 +135,7 @@ def test_what_a_killed_call_left_goes_with_the_next_one(device: Path) -> None:
     process.wait()
     os.kill(int(started.read_text()), signal.SIGKILL)
     assert len(_work(device)) == 1
-    call_attended(Local(device), "workspace", _request({}), timeout=30)
+    run_in_workspace(Local(device), "edgeguard", {}, [], timeout=30)
     assert not _work(device)
 
 
