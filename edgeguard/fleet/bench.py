@@ -10,6 +10,7 @@ from edgeguard import errors
 from edgeguard.artifact import LAB_TABLE, MANIFEST, Artifact, open_artifact
 from edgeguard.bench.result import Result, parse_result
 from edgeguard.bench.settings import Settings
+from edgeguard.fleet.deploy_store import artifact_name
 from edgeguard.fleet.transport import OnLine, Transport
 from edgeguard.fleet.workspace import run_in_workspace
 
@@ -44,8 +45,10 @@ def bench_device(
     :raises EdgeguardError: whatever ``edgeguard bench`` raised there.
     """
     opened = open_artifact(artifact)
-    name = _there(opened)
-    arguments = ["-P", "-m", "edgeguard.cli", "bench", name, "-o", "result.json", "--json", *as_options(settings)]
+    # Its name as a deploy would have it, however it is reached here.
+    name = artifact_name(artifact.resolve())
+    command = ["bench", f"{name}.edgeguard", "-o", "result.json", "--json", *as_options(settings)]
+    arguments = ["-P", "-m", "edgeguard.cli", *command]
     said: list[str] = []
 
     def hear(line: str) -> None:
@@ -53,7 +56,7 @@ def bench_device(
         if not line.startswith("error: "):
             on_line(line)
 
-    ran = run_in_workspace(transport, directory, _files(opened), arguments, timeout=_TIMEOUT_S, on_line=hear)
+    ran = run_in_workspace(transport, directory, _files(opened, name), arguments, timeout=_TIMEOUT_S, on_line=hear)
     if ran.stdout.strip():
         return parse_result(ran.stdout.encode(), where=f"the result from {transport.name}")
     raise _raised(ran.code, said, transport.name)
@@ -73,23 +76,16 @@ def as_options(settings: Settings) -> list[str]:
     return options
 
 
-def _there(artifact: Artifact) -> str:
-    """A name for the artifact there that hides how it is reached here (`.`, a link)."""
-    return f"{artifact.path.resolve().name.removesuffix('.edgeguard') or 'artifact'}.edgeguard"
-
-
-def _files(artifact: Artifact) -> dict[str, Path | bytes]:
+def _files(artifact: Artifact, name: str) -> dict[str, Path | bytes]:
     """All of the artifact, and the models of its lab where that is there and belongs to it."""
-    there = _there(artifact)
     files: dict[str, Path | bytes] = {
-        f"{there}/{name}": artifact.path / name for name in (MANIFEST, *artifact.manifest.files)
+        f"{name}.edgeguard/{file}": artifact.path / file for file in (MANIFEST, *artifact.manifest.files)
     }
-    lab = f"{there.removesuffix('.edgeguard')}.lab"
-    for name in artifact.manifest.lab:
-        if name == LAB_TABLE:
+    for file in artifact.manifest.lab:
+        if file == LAB_TABLE:
             continue
         try:
-            files[f"{lab}/{name}"] = artifact.lab_file(name)
+            files[f"{name}.lab/{file}"] = artifact.lab_file(file)
         except errors.UsageError:
             continue  # the measurement will say which variants are missing, and why
     return files
