@@ -20,6 +20,7 @@ from typing import Literal, Self, get_args
 from edgeguard.errors import OutputExists, RejectedInput, UsageError
 from edgeguard.extras import require
 from edgeguard.keystream import KeyStream
+from edgeguard.staging import sync
 
 __all__ = ["MasterKey", "Purpose", "read_key", "write_key"]
 
@@ -134,7 +135,7 @@ def write_key(path: Path, key: MasterKey) -> None:
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name)
-        _sync_directory(path.parent)
+        sync(path.parent)
     except FileExistsError:
         raise OutputExists(
             "is there already, and a key is never replaced: without it, what was defended with it can no longer be "
@@ -177,11 +178,3 @@ def _no_key(where: str, what: str) -> RejectedInput:
 def _at_once(path: str, flags: int) -> int:
     """Open without waiting: a pipe would wait for its writer."""
     return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from edgeguard.errors import OutputExists, UsageError
 
-__all__ = ["check_free", "scratch_directory", "staged_directory", "write_file"]
+__all__ = ["check_free", "scratch_directory", "staged_directory", "sync", "write_file"]
 
 _LOCK = ".lock"
 _SCRATCH = "edgeguard-scratch-"
@@ -89,7 +89,16 @@ def write_file(path: Path, data: bytes) -> None:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(name)
                 raise
-        _sync(path.parent)
+        sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Flush a file or a directory to disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager
@@ -148,8 +157,8 @@ def _sync_tree(directory: Path) -> None:
     """Flush every file and directory below ``directory`` to disk, so that a rename cannot overtake their content."""
     for root, _, files in os.walk(directory):
         for name in files:
-            _sync(Path(root, name))
-        _sync(Path(root))
+            sync(Path(root, name))
+        sync(Path(root))
 
 
 @contextlib.contextmanager
@@ -222,7 +231,7 @@ def _publish(content: Path, final: Path) -> None:
         _exchange(content, final)
     else:
         os.rename(content, final)
-    _sync(final.parent)
+    sync(final.parent)
 
 
 def _exchange(first: Path, second: Path) -> None:
@@ -242,14 +251,6 @@ def _exchange(first: Path, second: Path) -> None:
         where=str(second),
         fix="Remove it first, or choose another -o",
     )
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _umask() -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edgeguard.errors import DeviceError, UnsafeFile, UsageError
 from edgeguard.fleet.flash.partition import LEFTOVER, BootPartition
+from edgeguard.staging import sync
 
 __all__ = ["DirectoryPartition", "file_system", "open_directory"]
 
@@ -173,9 +174,5 @@ def file_system(path: Path, mounts: Path = _MOUNTS) -> str | None:
 
 def _sync_directory(path: Path) -> None:
     """Not every file system can; those that cannot write through anyway."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):
-            os.fsync(handle)
-    finally:
-        os.close(handle)
+    with contextlib.suppress(OSError):
+        sync(path)

@@ -23,6 +23,7 @@ from edgeguard.fleet.flash.image_copy import copy_sparse
 from edgeguard.fleet.flash.mbr import HEADER_BYTES, find_boot_partition, is_fat
 from edgeguard.fleet.flash.mtools import FatFiles
 from edgeguard.fleet.flash.partition import BootPartition
+from edgeguard.staging import sync
 
 __all__ = ["ImagePartition", "open_image"]
 
@@ -121,14 +122,9 @@ def _copy_beside(source: BinaryIO, final: Path) -> Iterator[Path]:
 
 
 def _publish(copy: Path, final: Path) -> None:
-    for path in (copy, final.parent):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-            if path == copy:
-                os.replace(copy, final)
-        finally:
-            os.close(handle)
+    sync(copy)
+    os.replace(copy, final)
+    sync(final.parent)
 
 
 def _remove_dead_copies(final: Path) -> None:
