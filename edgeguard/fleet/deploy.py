@@ -14,7 +14,7 @@ from edgeguard.errors import DeviceError
 from edgeguard.fleet.deploy_environment import Environment, WheelSource, provide_environment
 from edgeguard.fleet.deploy_store import Place, Sent, Status, artifact_content, artifact_name
 from edgeguard.fleet.deploy_verify import complaint
-from edgeguard.fleet.doctor import ask_device, diagnose_before_deploy
+from edgeguard.fleet.doctor import ask_before_deploy, diagnose_before_deploy
 from edgeguard.fleet.reporter import Reporter
 from edgeguard.fleet.transport import Transport
 
@@ -85,7 +85,7 @@ def deploy(
     content = artifact_content(artifact)
     target = _Target.at(transport, directory, name)
     reporter.step("examining the device")
-    diagnosis = diagnose_before_deploy(ask_device(transport, directory), transport.name, artifact.manifest)
+    diagnosis = diagnose_before_deploy(ask_before_deploy(transport, directory), transport.name, artifact.manifest)
     warnings = tuple(f"{line.name}: {line.detail}. {line.remedy}" for line in diagnosis.warnings)
     for text in warnings:
         reporter.warn(text)

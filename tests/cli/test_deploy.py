@@ -24,7 +24,7 @@ def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Board:
     monkeypatch.setenv("PATH", f"{fake_ssh.install(tmp_path / 'bin')}{os.pathsep}{own_python_first()}")
     monkeypatch.setenv(fake_ssh.HOME, str(home))
     monkeypatch.setenv(fake_ssh.LOG, str(tmp_path / "ssh.log"))
-    monkeypatch.setattr(deploying, "ask_device", lambda *_: healthy_facts())
+    monkeypatch.setattr(deploying, "ask_before_deploy", lambda *_: healthy_facts())
     return Board(home, Local(home), fake_wheels(tmp_path / "wheels"))
 
 

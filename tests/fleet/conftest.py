@@ -39,7 +39,7 @@ def board_place() -> Iterator[Path]:
 def board(board_place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
     """A device without anything on it: this machine, found healthy."""
     monkeypatch.setenv("PATH", own_python_first())
-    monkeypatch.setattr(deploying, "ask_device", lambda *_: healthy_facts())
+    monkeypatch.setattr(deploying, "ask_before_deploy", lambda *_: healthy_facts())
     home = board_place / "home"
     home.mkdir()
     yield Board(home, Local(home), fake_wheels(tmp_path / "wheels"))
