@@ -19,7 +19,7 @@ from edgeguard.fleet.deploy import Deployment, deploy
 from edgeguard.fleet.deploy_environment import given
 from edgeguard.fleet.deploy_store import Place, artifact_content
 from edgeguard.fleet.deploy_verify import complaint
-from edgeguard.fleet.doctor import Facts, ask_device
+from edgeguard.fleet.doctor import Facts, ask_before_deploy
 from edgeguard.fleet.local import Local
 from edgeguard.fleet.transport import Done, OnLine, Transport
 from edgeguard.fleet.wheels import wheels_in
@@ -136,12 +136,12 @@ def own_python_first() -> str:
 def healthy_facts() -> Facts:
     """What the doctor finds on this machine; asked once, for it takes longer than all the rest of a deploy."""
     with tempfile.TemporaryDirectory() as home:
-        return ask_device(Local(Path(home)), "edgeguard")
+        return ask_before_deploy(Local(Path(home)), "edgeguard")
 
 
 @dataclass(frozen=True)
 class Wrapped:
-    """A transport that may change what is sent; the base of those that fail."""
+    """A transport that may run another command, or send other bytes; the base of those that fail."""
 
     inner: Transport
 
@@ -157,4 +157,12 @@ class Wrapped:
         timeout: float,
         on_line: OnLine | None = None,
     ) -> Done:
-        return self.inner.run(command, stdin=stdin, timeout=timeout, on_line=on_line)
+        return self.inner.run(self.instead(command), stdin=self.fed(stdin), timeout=timeout, on_line=on_line)
+
+    def instead(self, command: Sequence[str]) -> Sequence[str]:
+        """The command to run in the place of another."""
+        return command
+
+    def fed(self, stdin: Iterable[bytes]) -> Iterable[bytes]:
+        """What is sent in the place of something else."""
+        return stdin

@@ -14,7 +14,6 @@ from edgeguard.bench.settings import Settings
 from edgeguard.errors import DeviceError, EdgeguardError, Untrusted, UsageError
 from edgeguard.fleet.bench import as_options, bench_device
 from edgeguard.fleet.local import Local
-from edgeguard.fleet.transport import Done
 from tests.fleet.boards import Board, Wrapped
 
 TINY = Settings(effort="quick", processes=2, blocks=4, runs=5)
@@ -70,11 +69,11 @@ def test_what_the_device_refuses_is_the_same_error_here(used: Board, first: Path
 
 def test_a_device_that_dies_in_the_middle_is_told(used: Board, first: Path) -> None:
     class Dying(Wrapped):
-        def run(self, command: Sequence[str], **more: Any) -> Done:
+        def instead(self, command: Sequence[str]) -> Sequence[str]:
             script = (
                 "import os, signal, threading; threading.Timer(1, os.kill, (os.getpid(), signal.SIGKILL)).start()\n"
             )
-            return self.inner.run([*command[:3], script + command[3]], **more)
+            return [*command[:3], script + command[3]]
 
     with pytest.raises(DeviceError, match="broke off in the middle"):
         measured(used.through(Dying(Local(used.home))), first)

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,7 @@ import pytest
 from edgeguard.errors import DeviceError, UsageError
 from edgeguard.fleet import deploy as deploying
 from edgeguard.fleet.deploy import roll_back
-from edgeguard.fleet.doctor import ask_device
-from edgeguard.fleet.transport import Done, OnLine
+from edgeguard.fleet.doctor import ask_before_deploy
 from tests.artifacts import make_artifact, repack
 from tests.fleet.boards import NAME, Board, Silent, Wrapped, environment_of, fake_wheels, healthy_facts, version_of
 
@@ -101,19 +100,12 @@ class _BadLink(Wrapped):
 
     home: Path
 
-    def run(
-        self,
-        command: Sequence[str],
-        *,
-        stdin: Iterable[bytes] = (),
-        timeout: float,
-        on_line: OnLine | None = None,
-    ) -> Done:
+    def instead(self, command: Sequence[str]) -> Sequence[str]:
         if f"edgeguard/artifacts/{NAME}/current" in command:
             model = self.home / f"edgeguard/artifacts/{NAME}/current/model.onnx"
             model.chmod(0o600)
             model.write_bytes(b"")
-        return self.inner.run(command, stdin=stdin, timeout=timeout, on_line=on_line)
+        return command
 
 
 def test_what_fails_after_the_switch_is_rolled_back(used: Board, first: Path, second: Path) -> None:
@@ -217,7 +209,7 @@ def test_an_unfit_device_is_left_alone(board: Board, first: Path, monkeypatch: p
     facts = healthy_facts()
     python = dataclasses.replace(facts.answer.python, bits=32)
     unfit = dataclasses.replace(facts, answer=dataclasses.replace(facts.answer, python=python))
-    monkeypatch.setattr(deploying, "ask_device", lambda *_: unfit)
+    monkeypatch.setattr(deploying, "ask_before_deploy", lambda *_: unfit)
     with pytest.raises(DeviceError, match="32"):
         board.deploy(first)
     assert os.listdir(board.home) == []
@@ -235,6 +227,6 @@ def test_the_manifest_is_what_a_version_is_called_after(board: Board, first: Pat
 
 
 def test_the_real_doctor_lets_this_machine_pass(board: Board, first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deploying, "ask_device", ask_device)
+    monkeypatch.setattr(deploying, "ask_before_deploy", ask_before_deploy)
     board.deploy(first)
     assert board.deploy(first).changed is False

@@ -21,9 +21,9 @@ from edgeguard.fleet.deploy import Deployment, deploy, roll_back
 from edgeguard.fleet.deploy_environment import fetched_once
 from edgeguard.fleet.deploy_store import Place
 from edgeguard.fleet.deploy_verify import complaint
-from edgeguard.fleet.doctor import ask_device
+from edgeguard.fleet.doctor import ask_before_deploy
 from edgeguard.fleet.ssh import UNATTENDED, Ssh
-from edgeguard.fleet.transport import Done, OnLine, Transport
+from edgeguard.fleet.transport import Transport
 from tests.artifacts import make_artifact
 from tests.fleet.boards import NAME, Silent, Wrapped, version_of
 
@@ -84,10 +84,10 @@ def pi(emulated: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """With edgeguard installed from wheels that were carried along, and an artifact."""
     device = Pi(emulated, tmp_path_factory.mktemp("artifacts"))
     with device.ssh() as transport, pytest.MonkeyPatch.context() as patch:
-        facts = ask_device(transport, DIRECTORY)
+        facts = ask_before_deploy(transport, DIRECTORY)
         assert device.deploy(device.fresh(), transport).environment_built
         # It takes longer than all the rest, and the device stays what it is.
-        patch.setattr(deploying, "ask_device", lambda *_: facts)
+        patch.setattr(deploying, "ask_before_deploy", lambda *_: facts)
         yield device
 
 
@@ -120,19 +120,12 @@ class _Cutting(Wrapped):
     machine: Machine
     commands: list[str] = field(default_factory=list)
 
-    def run(
-        self,
-        command: Sequence[str],
-        *,
-        stdin: Iterable[bytes] = (),
-        timeout: float,
-        on_line: OnLine | None = None,
-    ) -> Done:
+    def instead(self, command: Sequence[str]) -> Sequence[str]:
         self.commands.append(command[0])
         if len(self.commands) == self.command:
             cut = threading.Timer(self.delay, self.machine.power_off)
             cut.start()
-        return self.inner.run(command, stdin=stdin, timeout=timeout, on_line=on_line)
+        return command
 
 
 # The 5th command writes the version, the 6th verifies it, the 9th switches to it, the 10th verifies again.
@@ -165,21 +158,11 @@ class _Dropping(Wrapped):
 
     machine: Machine
 
-    def run(
-        self,
-        command: Sequence[str],
-        *,
-        stdin: Iterable[bytes] = (),
-        timeout: float,
-        on_line: OnLine | None = None,
-    ) -> Done:
-        def dropped() -> Iterator[bytes]:
-            for count, chunk in enumerate(stdin):
-                if count == 3:
-                    self.machine.ssh("pkill -9 -f '^sshd: pi'", user="root")
-                yield chunk
-
-        return self.inner.run(command, stdin=dropped(), timeout=timeout, on_line=on_line)
+    def fed(self, stdin: Iterable[bytes]) -> Iterable[bytes]:
+        for count, chunk in enumerate(stdin):
+            if count == 3:
+                self.machine.ssh("pkill -9 -f '^sshd: pi'", user="root")
+            yield chunk
 
 
 def test_a_connection_that_the_device_drops(pi: Pi) -> None:

@@ -14,7 +14,6 @@ import pytest
 from edgeguard.errors import DeviceError
 from edgeguard.fleet.address import Address
 from edgeguard.fleet.ssh import Ssh
-from edgeguard.fleet.transport import Done, OnLine
 from tests.fleet import fake_ssh
 from tests.fleet.boards import Board, Wrapped, version_of
 
@@ -52,19 +51,9 @@ def still(board: Board, first: Path, second: Path) -> None:
 class _Flipping(Wrapped):
     """Flips one bit of what follows the script and the request."""
 
-    def run(
-        self,
-        command: Sequence[str],
-        *,
-        stdin: Iterable[bytes] = (),
-        timeout: float,
-        on_line: OnLine | None = None,
-    ) -> Done:
-        def flipped() -> Iterator[bytes]:
-            for count, chunk in enumerate(stdin):
-                yield bytes([chunk[0] ^ 1]) + chunk[1:] if count == 3 else chunk
-
-        return self.inner.run(command, stdin=flipped(), timeout=timeout, on_line=on_line)
+    def fed(self, stdin: Iterable[bytes]) -> Iterable[bytes]:
+        for count, chunk in enumerate(stdin):
+            yield bytes([chunk[0] ^ 1]) + chunk[1:] if count == 3 else chunk
 
 
 def test_a_byte_that_changes_in_transit(used: Board, first: Path, second: Path) -> None:
@@ -76,20 +65,13 @@ def test_a_byte_that_changes_in_transit(used: Board, first: Path, second: Path) 
 class _Cramped(Wrapped):
     """A device on which no file can grow beyond a few kB: the kernel refuses to write on, as on a full disk."""
 
-    def run(
-        self,
-        command: Sequence[str],
-        *,
-        stdin: Iterable[bytes] = (),
-        timeout: float,
-        on_line: OnLine | None = None,
-    ) -> Done:
+    def instead(self, command: Sequence[str]) -> Sequence[str]:
         # SIGXFSZ ignored, the call fails; what a full disk says instead is put in the error's place.
         limited = (
             "import os, resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
             "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); os.execvp(sys.argv[1], sys.argv[1:])"
         )
-        return self.inner.run(["python3", "-c", limited, *command], stdin=stdin, timeout=timeout, on_line=on_line)
+        return ["python3", "-c", limited, *command]
 
 
 def test_a_write_that_fails_half_way(used: Board, first: Path, second: Path) -> None:
@@ -172,16 +154,8 @@ def test_a_second_deploy_at_the_same_time(used: Board, first: Path, second: Path
 class _Impatient(Wrapped):
     """Does not wait for locks."""
 
-    def run(
-        self,
-        command: Sequence[str],
-        *,
-        stdin: Iterable[bytes] = (),
-        timeout: float,
-        on_line: OnLine | None = None,
-    ) -> Done:
-        script = (chunk.replace(b"_PATIENCE = 45", b"_PATIENCE = 00") for chunk in stdin)
-        return self.inner.run(command, stdin=script, timeout=timeout, on_line=on_line)
+    def fed(self, stdin: Iterable[bytes]) -> Iterable[bytes]:
+        return (chunk.replace(b"_PATIENCE = 45", b"_PATIENCE = 00") for chunk in stdin)
 
 
 def test_a_directory_that_is_not_ours(used: Board, first: Path, second: Path) -> None:
@@ -203,12 +177,5 @@ def test_a_device_without_python(used: Board, first: Path, second: Path) -> None
 class _NoPython(Wrapped):
     """A shell that does not find it."""
 
-    def run(
-        self,
-        command: Sequence[str],
-        *,
-        stdin: Iterable[bytes] = (),
-        timeout: float,
-        on_line: OnLine | None = None,
-    ) -> Done:
-        return self.inner.run(["sh", "-c", "exit 127"], stdin=stdin, timeout=timeout, on_line=on_line)
+    def instead(self, _: Sequence[str]) -> Sequence[str]:
+        return ["sh", "-c", "exit 127"]

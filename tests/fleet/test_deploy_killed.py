@@ -8,14 +8,13 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from edgeguard.errors import DeviceError
-from edgeguard.fleet.transport import Done, OnLine
 from tests.fleet.boards import Board, Wrapped, fake_wheels, version_of
 
 SEED = 20_261_125
@@ -45,21 +44,13 @@ class _Dying(Wrapped):
     event: int
     commands: list[str] = field(default_factory=list)
 
-    def run(
-        self,
-        command: Sequence[str],
-        *,
-        stdin: Iterable[bytes] = (),
-        timeout: float,
-        on_line: OnLine | None = None,
-    ) -> Done:
+    def instead(self, command: Sequence[str]) -> Sequence[str]:
         self.commands.append(command[0])
         if len(self.commands) == self.command:
             if command[0] == "python3":
-                command = ["python3", "-I", "-c", _FUSE, str(self.event), command[-1]]
-            else:
-                command = ["sh", "-c", "kill -9 $$"]
-        return self.inner.run(command, stdin=stdin, timeout=timeout, on_line=on_line)
+                return ["python3", "-I", "-c", _FUSE, str(self.event), command[-1]]
+            return ["sh", "-c", "kill -9 $$"]
+        return command
 
 
 @pytest.mark.slow
