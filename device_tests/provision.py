@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from edgeguard.fleet.deploy_environment import provide_environment
+from edgeguard.fleet.deploy_environment import fetched_once, provide_environment
 from edgeguard.fleet.deploy_store import Place
 from edgeguard.fleet.transport import Transport
-from edgeguard.fleet.wheels import fetch_wheels
 
 __all__ = ["DIRECTORY", "provision"]
 
@@ -28,12 +27,7 @@ def provision(transport: Transport, directory: str = DIRECTORY) -> str:
 
     :raises EdgeguardError: the wheels cannot be fetched, or the device is unfit.
     """
-    made = provide_environment(
-        transport,
-        directory,
-        lambda device, reporter: fetch_wheels(device, dependencies=True, reporter=reporter),
-        _Quiet(),
-    )
+    made = provide_environment(transport, directory, fetched_once(dependencies=True), _Quiet())
     environments = Place(transport, directory, "env")
     before = environments.status().current
     if before != made.identifier:

@@ -31,6 +31,7 @@ _FIX = "Give the wheels with --wheels"
 _EPOCH = "1704067200"
 # Files of a .dist-info that tell of an installation, not of the wheel.
 _OF_THE_INSTALLATION = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
+_TESTS = ("tests", "device_tests")
 # What setup.py and its kin read beside the packages.
 _BUILD_FILES = (".cfg", ".toml", ".md", ".py", ".in", ".txt")
 
@@ -60,7 +61,7 @@ def _sources(checkout: Path) -> Iterator[tuple[str, Path]]:
     for entry in sorted(checkout.iterdir()):
         if entry.is_file() and (entry.suffix in _BUILD_FILES or entry.name.startswith("LICENSE")):
             yield entry.name, entry
-        elif (entry / "__init__.py").is_file() and entry.name != "tests":
+        elif (entry / "__init__.py").is_file() and entry.name not in _TESTS:
             for path in sorted(entry.rglob("*")):
                 if path.is_file() and "__pycache__" not in path.parts:
                     yield str(path.relative_to(checkout)), path
