@@ -40,6 +40,7 @@ demo: $(READY)
 test: $(READY)
 	@if grep -rqs --include='*.py' 'mark\.serial' tests; then $(BIN)/python -m pytest -m serial; fi
 	$(BIN)/python -m pytest -m "not serial" -n $(JOBS) --dist worksteal
+	$(BIN)/python -m pytest device_tests
 
 device: $(READY)
 	$(BIN)/python -m device_tests.emulator start --core $(CORE)
