@@ -1,23 +1,19 @@
-"""Asking suspects: files of models, artifacts, saved answers. Nothing but their answers is looked at."""
+"""Asking suspects, and reading answers that somebody saved. Nothing but their answers is looked at."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from edgeguard.attacks.black_box import BlackBox
 from edgeguard.calibration.npy_stream import open_array
 from edgeguard.calibration.sets import DataSet
-from edgeguard.errors import BadData, BadModel
-from edgeguard.preprocess import Preprocess
+from edgeguard.errors import BadData
 
-if TYPE_CHECKING:
-    from edgeguard.export.loading import LoadRequest
-
-__all__ = ["ANSWERS", "ANSWER_SUFFIXES", "Suspect", "artifact_suspect", "ask", "model_suspect", "read_answers"]
+__all__ = ["ANSWERS", "ANSWER_SUFFIXES", "ask", "read_answers"]
 
 Array = np.ndarray[Any, Any]
 
@@ -29,61 +25,7 @@ _BLOCK = 32
 _BLOCK_BYTES = 16 << 20
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Suspect:
-    """A model that can be asked.
-
-    :param name: for messages.
-    :param answer: inputs, float32 ``[n, *input_shape]``, to its answers, ``[n, classes]`` if it is a classifier.
-    :param input_shape: of one input, without the batch axis.
-    :param preprocess: turns images into inputs; ``None`` where the input is no image.
-    :param labels: names of its classes, if it says them.
-    """
-
-    name: str
-    answer: Callable[[Array], Array]
-    input_shape: tuple[int, ...]
-    preprocess: Preprocess | None
-    labels: tuple[str, ...] = ()
-
-
-def model_suspect(request: LoadRequest, preprocess: Callable[[tuple[int, ...]], Preprocess | None]) -> Suspect:
-    """The classifier in an ONNX or torch file, whoever trained it.
-
-    :param request: torch is needed for torch files only.
-    :param preprocess: from an input's shape to what turns images into inputs.
-    :raises EdgeguardError: see :func:`edgeguard.export.loading.load_model`.
-    :raises BadModel: it has several outputs, or ONNX Runtime refuses it.
-    """
-    from edgeguard.export.loading import load_model
-    from edgeguard.runtimes.ort_session import answerer
-
-    loaded = load_model(request)
-    outputs = [output.name for output in loaded.model.graph.output]
-    if len(outputs) != 1:
-        raise BadModel(
-            f"has {len(outputs)} outputs ({', '.join(outputs)}), and it does not say which one answers",
-            where=str(request.path),
-            fix="Run it yourself, save its answers [n, classes] as .npy, and pass that file as the suspect",
-        )
-    chosen = preprocess(loaded.input_shape)
-    answer = answerer(loaded.model.SerializeToString(), loaded.batch)
-    return Suspect(str(request.path), answer, loaded.input_shape, chosen)
-
-
-def artifact_suspect(path: Path) -> Suspect:
-    """An artifact of edgeguard's, which says itself how images become inputs.
-
-    :raises EdgeguardError: see :func:`edgeguard.runtimes.load`.
-    """
-    from edgeguard.runtimes import load
-
-    runtime = load(path)
-    manifest = runtime.manifest
-    return Suspect(str(path), runtime.answer, manifest.model.input_shape, manifest.preprocess, manifest.labels)
-
-
-def ask(suspect: Suspect, data: DataSet, progress: Callable[[int, int], None]) -> Iterator[Array]:
+def ask(suspect: BlackBox, data: DataSet, progress: Callable[[int, int], None]) -> Iterator[Array]:
     """The suspect's answers to a set of queries, in blocks.
 
     :param progress: called with the queries done and their number.
@@ -92,19 +34,9 @@ def ask(suspect: Suspect, data: DataSet, progress: Callable[[int, int], None]) -
     """
     done = 0
     for batch in data.batches(_BLOCK):
-        yield _answered(suspect, batch.inputs)
+        yield suspect.ask(batch.inputs)
         done += len(batch.inputs)
         progress(done, len(data))
-
-
-def _answered(suspect: Suspect, inputs: Array) -> Array:
-    try:
-        answers = suspect.answer(inputs)
-    except BadModel as error:
-        raise BadModel(error.what, where=error.where or suspect.name, fix=error.fix) from None
-    if answers.shape[:1] != (len(inputs),):
-        raise BadModel(f"answers {len(inputs)} queries with an array {list(answers.shape)}", where=suspect.name)
-    return answers
 
 
 def read_answers(path: Path) -> Iterator[Array]:

@@ -29,7 +29,7 @@ from edgeguard.keys import read_key
 if TYPE_CHECKING:
     import numpy as np
 
-    from edgeguard.attacks.suspects import Suspect
+    from edgeguard.attacks.black_box import BlackBox
 
 __all__ = ["trace"]
 
@@ -94,7 +94,8 @@ def trace(
     edgeguard trace clone.onnx --key owner.key --data photos/ --preprocess imagenet
     edgeguard trace answers.npy --key owner.key
     """
-    from edgeguard.attacks.suspects import ANSWER_SUFFIXES, artifact_suspect, ask, model_suspect, read_answers
+    from edgeguard.attacks.black_box import artifact_box, model_box
+    from edgeguard.attacks.suspects import ANSWER_SUFFIXES, ask, read_answers
     from edgeguard.calibration.sets import open_set
 
     owner = read_key(key)
@@ -107,7 +108,7 @@ def trace(
         raise UsageError("trace has to ask the suspect something", where="--data", fix="Pass images with --data")
     with Console() as console:
 
-        def answers(asked: Suspect, queries: Path) -> Iterator[np.ndarray[Any, Any]]:
+        def answers(asked: BlackBox, queries: Path) -> Iterator[np.ndarray[Any, Any]]:
             images = open_set(queries, asked.preprocess, asked.input_shape, limit=limit, names=asked.labels)
             console.step(f"asking {suspect.name} {len(images)} queries")
             return ask(asked, images, console.progress)
@@ -116,14 +117,14 @@ def trace(
             blocks = read_answers(suspect)
         elif suspect.is_dir():
             _refuse("an artifact", preprocessing.given | of_a_file)
-            blocks = answers(artifact_suspect(suspect), data)
+            blocks = answers(artifact_box(suspect), data)
         else:
             require("onnx", "export")
             from edgeguard.export.loading import LoadRequest
 
             request = LoadRequest(suspect, arch, arch_arg, input_shape, trust_pickle, accepts="quantized")
             chosen = preprocessing.heard_by(console.warn)
-            blocks = answers(model_suspect(request, chosen), data)
+            blocks = answers(model_box(request, chosen), data)
         ranks, queries = rank_all(blocks, str(suspect), classes=classes)
         console.step("comparing your key with random ones")
         drawn_by = secrets.randbits(64) if seed is None else seed
