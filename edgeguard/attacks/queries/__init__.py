@@ -1,0 +1,1 @@
+"""Which images a thief asks. One file each."""

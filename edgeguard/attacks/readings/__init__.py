@@ -1,0 +1,1 @@
+"""How a thief reads the answers that he bought. One file each."""
