@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,10 +13,7 @@ from edgeguard.attacks.recipe import Objective
 from edgeguard.attacks.thief import Thief
 from edgeguard.attacks.transfer import Lesson, TransferSet
 
-if TYPE_CHECKING:
-    from torch import nn
-
-__all__ = ["Asking", "Reading", "Strategy", "ask_once", "learn"]
+__all__ = ["Asking", "Reading", "Strategy", "ask_once"]
 
 Array = np.ndarray[Any, Any]
 
@@ -49,10 +46,3 @@ class Strategy:
     asking: Asking = ask_once
     cost: int = 1
     objective: Objective = "supervised"
-
-
-def learn(strategy: Strategy, transfer: TransferSet, thief: Thief) -> nn.Module:
-    """The clone that a thief gets out of a transfer set, in evaluation mode."""
-    lesson = strategy.reading(transfer, thief)
-    recipe = replace(thief.recipe, objective=strategy.objective)
-    return thief.train(thief.student, lesson, recipe, thief.seed)

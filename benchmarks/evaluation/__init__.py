@@ -1,0 +1,1 @@
+"""Long runs of ``edgeguard evaluate``: the grids, and what prepares their victims and images."""
