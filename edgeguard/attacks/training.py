@@ -1,0 +1,120 @@
+"""Training of students on what a thief has read from his answers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edgeguard.attacks.augmentation import augmented
+from edgeguard.attacks.isolation import isolated, seeded
+from edgeguard.attacks.objectives import Rotations, Supervised, objective_of
+from edgeguard.attacks.recipe import Recipe
+from edgeguard.attacks.students.network import Network
+from edgeguard.attacks.students.registry import Student, build
+from edgeguard.attacks.transfer import Lesson
+from edgeguard.errors import UsageError
+
+__all__ = ["device", "predict", "rate_at", "train"]
+
+Array = np.ndarray[Any, Any]
+
+# The part of all steps in which the rate rises, and the part of its peak from which it does.
+_WARM_UP = 0.1
+_START = 0.04
+# Images that are predicted at once.
+_BLOCK = 500
+
+
+def device() -> torch.device:
+    """Where students are trained: the first GPU that torch can use, or else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def train(student: Student, lesson: Lesson, recipe: Recipe, seed: int) -> nn.Module:
+    """A clone, in evaluation mode, answering with logits ``[n, classes]``.
+
+    The same machine gives the same clone for the same arguments, whatever its global generators and its number of
+    threads are; both are left as they were. It takes one thread: clones are trained side by side.
+
+    :param lesson: as many classes as its targets have.
+    :param seed: of weights, order, augmentation and rotations.
+    :raises UsageError: the student cannot take such images, or ``s4l`` would have to turn images that are not square.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    where = device()
+    shape = lesson.inputs.shape[1:]
+    if recipe.objective == "s4l" and shape[-1] != shape[-2]:
+        raise UsageError(f"s4l rotates images, and these are not square: {list(shape)}")
+    with seeded(seed):
+        network = build(student, shape, lesson.targets.shape[1])
+        objective = objective_of(recipe.objective, network, generator)
+    network.to(where)
+    objective.to(where)
+    inputs = torch.from_numpy(np.ascontiguousarray(lesson.inputs, np.float32)).to(where)
+    targets = torch.from_numpy(np.ascontiguousarray(lesson.targets, np.float32)).to(where)
+    with isolated():
+        _fit(network.train(), objective, inputs, targets, recipe, generator)
+    return network.eval()
+
+
+def rate_at(step: int, steps: int, peak: float) -> float:
+    """The learning rate of a step: along a cosine up to its peak in the first tenth, along another down to zero.
+
+    The one-cycle policy of Smith and Topin (2019), "Super-Convergence", with its momentum left alone.
+    """
+    warm = int(_WARM_UP * steps)
+    if step < warm:
+        return peak * (_START + (1 - _START) * (1 - math.cos(math.pi * step / warm)) / 2)
+    return peak * (1 + math.cos(math.pi * (step - warm) / (steps - warm))) / 2
+
+
+def predict(network: nn.Module, inputs: Array) -> Array:
+    """Logits, float32 ``[n, classes]``.
+
+    :param network: in evaluation mode.
+    :param inputs: float32 ``[n, channels, height, width]``.
+    """
+    where = next(network.parameters()).device
+    blocks = []
+    with torch.inference_mode():
+        for start in range(0, len(inputs), _BLOCK):
+            block = torch.from_numpy(np.ascontiguousarray(inputs[start : start + _BLOCK], np.float32))
+            blocks.append(network(block.to(where)).float().cpu().numpy())
+    return np.concatenate(blocks)
+
+
+def _fit(
+    network: Network,
+    objective: Supervised | Rotations,
+    inputs: Tensor,
+    targets: Tensor,
+    recipe: Recipe,
+    generator: torch.Generator,
+) -> None:
+    optimizer = _optimizer([*network.parameters(), *objective.parameters()], recipe)
+    # Batches of one size, but for one image: the rest of an even division might be a single one.
+    batches = -(-len(inputs) // recipe.batch)
+    steps = recipe.epochs * batches
+    for step in range(steps):
+        if step % batches == 0:
+            order = torch.randperm(len(inputs), generator=generator).to(inputs.device).tensor_split(batches)
+        chosen = order[step % batches]
+        images = augmented(inputs[chosen], recipe.augmentation, generator)
+        for group in optimizer.param_groups:
+            group["lr"] = rate_at(step, steps, recipe.rate)
+        optimizer.zero_grad()
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+            loss = objective(network, images, targets[chosen])
+        loss.backward()
+        optimizer.step()
+
+
+def _optimizer(parameters: list[nn.Parameter], recipe: Recipe) -> torch.optim.SGD:
+    decayed = [entry for entry in parameters if entry.ndim > 1]
+    others = [entry for entry in parameters if entry.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": recipe.decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.SGD(groups, lr=recipe.rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
