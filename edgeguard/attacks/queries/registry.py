@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from edgeguard.attacks.queries.adaptive import adaptive_queries
+from edgeguard.attacks.queries.jbda_tr import jbda_tr_queries
 from edgeguard.attacks.queries.protocol import QueryStrategy
 from edgeguard.attacks.queries.random import random_queries
 from edgeguard.errors import UsageError
@@ -10,6 +12,8 @@ __all__ = ["QUERIES", "find_queries"]
 
 QUERIES: dict[str, QueryStrategy] = {
     "random": random_queries,
+    "adaptive": adaptive_queries,
+    "jbda-tr": jbda_tr_queries,
 }
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from edgeguard.attacks.readings.confidence import FILTERING
 from edgeguard.attacks.readings.naive import NAIVE
 from edgeguard.attacks.readings.recovery import RECOVERY
+from edgeguard.attacks.readings.smoothing import SMOOTHING
 from edgeguard.attacks.readings.top_1 import TOP_1
 from edgeguard.attacks.strategy import Strategy
 from edgeguard.errors import UsageError
 
 __all__ = ["STRATEGIES", "find_strategy"]
 
-STRATEGIES: dict[str, Strategy] = {strategy.name: strategy for strategy in (NAIVE, TOP_1, RECOVERY, FILTERING)}
+STRATEGIES: dict[str, Strategy] = {strategy.name: strategy for strategy in (NAIVE, TOP_1, SMOOTHING, RECOVERY, FILTERING)}
 
 
 def find_strategy(name: str) -> Strategy:
