@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "demo": "edgeguard.cli.demo:demo",
     "deploy": "edgeguard.cli.deploy:deploy",
     "doctor": "edgeguard.cli.doctor:doctor",
+    "evaluate": "edgeguard.cli.evaluate:evaluate",
     "export": "edgeguard.cli.export:export",
     "flash": "edgeguard.cli.flash:flash",
     "keygen": "edgeguard.cli.keygen:keygen",

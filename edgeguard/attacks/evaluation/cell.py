@@ -1,0 +1,123 @@
+"""A cell: one theft, and the digest that it is known by, on any machine and wherever its files lie."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+from edgeguard.attacks.evaluation.grid import (
+    NO_POOL,
+    AttackSpec,
+    DefenseSpec,
+    Grid,
+    PoolSpec,
+    Source,
+    VictimSpec,
+)
+from edgeguard.attacks.recipe import Recipe
+from edgeguard.attacks.students.registry import Student
+from edgeguard.defenses.registry import DEFENSES
+from edgeguard.digests import json_digest
+from edgeguard.errors import UsageError
+
+__all__ = ["RULES", "Cell", "cells_of", "identity"]
+
+# Raised whenever the same cell would give other figures than before; everything cached or recorded is then made anew.
+RULES = 1
+# What things are called is no part of what they are.
+_LABELS = frozenset({VictimSpec, PoolSpec, DefenseSpec, AttackSpec})
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One theft.
+
+    :param grid: its name.
+    :param pool: ``None`` for attacks that make their own images.
+    :param seed: of the thief, and of the owner's key where the defense has one.
+    :param queries: the thief's budget.
+    """
+
+    grid: str
+    victim: VictimSpec
+    defense: DefenseSpec
+    pool: PoolSpec | None
+    attack: AttackSpec
+    student: Student
+    seed: int
+    queries: int
+    test: Source
+    recipe: Recipe
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What it is called along each axis of the grid."""
+        return {
+            "victim": self.victim.name,
+            "defense": self.defense.name,
+            "pool": NO_POOL if self.pool is None else self.pool.name,
+            "attack": self.attack.name,
+            "student": str(self.student),
+            "seed": str(self.seed),
+        }
+
+    @property
+    def digest(self) -> str:
+        """Its identity: everything that decides its figures, but no name and no path."""
+        return json_digest([RULES, *(identity(getattr(self, name)) for name in _DECIDING)])
+
+    def __str__(self) -> str:
+        named = self.names
+        return " ".join([*(value for axis, value in named.items() if axis != "seed"), f"seed {self.seed}"])
+
+
+_DECIDING = ("victim", "defense", "pool", "attack", "student", "seed", "queries", "test", "recipe")
+
+
+def identity(value: Any) -> Any:
+    """What decides of a specification, as plain data: digests instead of files, no names, and the defense's version."""
+    if isinstance(value, Source):
+        return value.digest
+    if isinstance(value, Student):
+        return str(value)
+    if isinstance(value, tuple):
+        return [identity(entry) for entry in value]
+    if not is_dataclass(value):
+        return value
+    hidden = {"name"} if type(value) in _LABELS else set()
+    known = {entry.name: identity(getattr(value, entry.name)) for entry in fields(value) if entry.name not in hidden}
+    if isinstance(value, DefenseSpec) and value.defense is not None:
+        known["version"] = DEFENSES[value.defense].version
+    if isinstance(value, VictimSpec):
+        known["format"] = value.model.path.suffix
+    return known
+
+
+def cells_of(grid: Grid) -> tuple[Cell, ...]:
+    """Every cell of a grid: seeds outermost, so that what is done first is a whole picture; near each other are the
+    cells of one artifact, the undefended first; attacks that make their own images, the dearest, come last.
+
+    :raises UsageError: two cells differ in names only.
+    """
+    defenses = sorted(grid.defenses, key=lambda defense: not defense.undefended)
+    asking = [attack for attack in grid.attacks if attack.data_free is None]
+    making = [attack for attack in grid.attacks if attack.data_free is not None]
+    cells = []
+    for seed in grid.seeds:
+        for attacks, pools in ((asking, grid.pools), (making, (None,))):
+            axes = itertools.product(grid.victims, defenses, pools, grid.students, attacks)
+            cells += [
+                Cell(grid.name, victim, defense, pool, attack, student, seed, grid.queries, grid.test, grid.recipe)
+                for victim, defense, pool, student, attack in axes
+            ]
+    seen: dict[str, Cell] = {}
+    for cell in cells:
+        twin = seen.setdefault(cell.digest, cell)
+        if twin is not cell:
+            raise UsageError(
+                f"has the same cell twice, as {str(twin)!r} and as {str(cell)!r}",
+                where=grid.name,
+                fix="Leave one of the two out",
+            )
+    return tuple(cells)
