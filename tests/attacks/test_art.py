@@ -48,12 +48,10 @@ def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """Two threads take fifty times as long for so small a thief: they wait for each other."""
-    import torch
+    from edgeguard.attacks.isolation import isolated
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with isolated():
+        yield
 
 
 @pytest.fixture(scope="module")
