@@ -91,8 +91,8 @@ _WORST = (
     "equal or smaller loss."
 )
 _AREA = (
-    "Mean clone error under the curve of a family over its settings, in percent of test images. A curve starts at the "
-    "undefended victim and is linear between settings. High is good for the owner."
+    "Where a family has several settings, the mean clone error under its curve follows, in percent of "
+    "test images. A curve starts at the undefended victim and is linear between settings. High is good for the owner."
 )
 _UTILITY = (
     "On test images, mean over seeds, each counted once. ECE is the expected calibration error; L1 is the distance "
@@ -105,7 +105,7 @@ _COST = (
 
 
 def _headline(found: Sequence[Panel]) -> list[Block]:
-    blocks: list[Block] = [_WORST]
+    blocks: list[Block] = [_WORST, _AREA]
     for panel in found:
         blocks += [Heading(panel.title), *_absent(panel), worst_table(panel), *_areas(panel)]
     return blocks
@@ -133,9 +133,9 @@ def _areas(panel: Panel) -> list[Block]:
     without = "; ".join(f"{name}: {reason}" for name, reason in found.without)
     aside = [f"Without a curve: {without}."] if without else []
     if not found.areas:
-        return aside if aside else []
+        return [*aside]
     reach = f"Range: 0 to {found.reach:.2f} pp of benign loss, where {found.limited_by} ends; all curves share it."
-    return [_AREA, reach, *aside, area_table(found)]
+    return [reach, *aside, area_table(found)]
 
 
 def _threat(found: Sequence[Panel]) -> list[Block]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["FLOOR", "PEERS", "UNDEFENDED", "budget", "family", "order", "setting", "twins"]
+__all__ = ["FLOOR", "NO_POOL", "PEERS", "UNDEFENDED", "budget", "family", "order", "setting", "twins"]
 
 # The victim as it is: where every curve starts.
 UNDEFENDED = "undefended"
 # Answers that are only labels: no defense that keeps the argmax protects better.
 FLOOR = "label"
+# The pool of attacks that make their own images.
+NO_POOL = "-"
 # Families of others, to which ours are compared at equal loss.
 PEERS = ("dcp", "reverse-sigmoid", "adaptive-misinformation")
 

@@ -25,7 +25,7 @@ p { max-width: 52rem; } a { color: var(--link); } nav a { margin-right: 1rem; }
 table { border-collapse: collapse; font-size: 0.87rem; margin: 0.8rem 0; }
 th, td { border-bottom: 1px solid var(--line); padding: 0.25rem 0.6rem; text-align: right; vertical-align: top;
   font-variant-numeric: tabular-nums; }
-thead th { background: var(--soft); vertical-align: bottom; } .text { text-align: left; overflow-wrap: anywhere; }
+thead th { background: var(--soft); vertical-align: bottom; } .text { text-align: left; max-width: 44rem; }
 .heat td { min-width: 4.5rem; text-align: center; } .heat th:first-child { text-align: left; }
 .heat caption { text-align: left; } td.none { opacity: 0.6; }
 svg { display: block; max-width: 54rem; width: 100%; height: auto; }

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import hypot
 from typing import Any
+
+from edgeguard.attacks.report.svg import INK
 
 __all__ = ["label_lines", "label_points", "spread"]
 
@@ -17,6 +20,8 @@ _OFFSETS = (
     ((0, 9), "center", "bottom"),
     ((0, -9), "center", "top"),
 )
+# Points nearer than this, in pixels, stay without a name: nobody could tell whose it is.
+_CROWD = 11
 
 
 def spread(heights: Sequence[float], gap: float) -> list[float]:
@@ -47,7 +52,7 @@ def label_lines(axes: Any, lines: Sequence[tuple[float, str, str]], gap: float) 
             xycoords="axes fraction",
             textcoords="axes fraction",
             va="center",
-            arrowprops={"arrowstyle": "-", "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0},
+            arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0},
             gid=gid,
             annotation_clip=False,
         )
@@ -64,7 +69,8 @@ def label_points(figure: Any, axes: Any, points: Sequence[tuple[float, float, st
     taken: list[Any] = []
     for (place, height, text), mine in zip(points, marks, strict=True):
         others = [mark for mark in marks if mark is not mine]
-        for offset, across, up in _OFFSETS if text else ():
+        crowded = any(hypot(*(mark - mine)) < _CROWD for mark in others)
+        for offset, across, up in _OFFSETS if text and not crowded else ():
             label = axes.annotate(
                 text,
                 (place, height),

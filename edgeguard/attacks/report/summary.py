@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from edgeguard.attacks.report.estimates import Estimate, estimate
-from edgeguard.attacks.report.names import FLOOR, UNDEFENDED, order
+from edgeguard.attacks.report.names import FLOOR, NO_POOL, UNDEFENDED, order
 from edgeguard.attacks.report.utility import UtilityRow, utilities
 from edgeguard.errors import UsageError
 
@@ -98,7 +98,7 @@ class Panel:
     @property
     def title(self) -> str:
         """Names the three."""
-        pool = "made by the attack" if self.pool == "-" else f"from {self.pool}"
+        pool = "made by the attack" if self.pool == NO_POOL else f"from {self.pool}"
         return f"{self.victim}, queries {pool}, student {self.student}"
 
     @property
@@ -141,7 +141,7 @@ def groups(records: Sequence[CellRecord]) -> list[Group]:
     for record in sorted(records, key=lambda record: record.seed):
         found[record.victim, record.defense, record.pool, record.attack, record.student].append(record)
     made = [_group(cells) for cells in found.values()]
-    return sorted(made, key=lambda group: (group.victim, group.pool, group.student, order(group.defense), group.attack))
+    return sorted(made, key=_place)
 
 
 def panels(records: Sequence[CellRecord]) -> list[Panel]:
@@ -151,6 +151,11 @@ def panels(records: Sequence[CellRecord]) -> list[Panel]:
     for group in groups(records):
         found[group.victim, group.pool, group.student].append(group)
     return [_panel(members, costs) for members in found.values()]
+
+
+def _place(group: Group) -> tuple[object, ...]:
+    # Attacks that make their own images come after those with a pool.
+    return group.victim, group.pool == NO_POOL, group.pool, group.student, order(group.defense), group.attack
 
 
 def _group(cells: Sequence[CellRecord]) -> Group:
@@ -185,7 +190,8 @@ def _panel(members: Sequence[Group], costs: dict[tuple[str, str], UtilityRow]) -
                 max(against, key=lambda group: group.accuracy.mean),
                 here,
                 tuple(attack for attack in attackers if attack not in here),
-                loss=cost.loss.mean,
+                # Equal losses must be equal: they are differences of shares, and means.
+                loss=round(cost.loss.mean, 9),
                 l1=cost.l1.mean,
             )
         )
