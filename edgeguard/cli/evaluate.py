@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -65,6 +66,7 @@ def evaluate(
     """
     require("torch", "attacks")
     require("onnx", "export")
+    require("matplotlib", "report")
     from edgeguard.attacks.evaluation.cell import cells_of
     from edgeguard.attacks.evaluation.choosing import chosen
     from edgeguard.attacks.evaluation.executors import cluster, local
@@ -89,22 +91,22 @@ def evaluate(
             workers = local(jobs or len(os.sched_getaffinity(0))) if scheduler is None else cluster(scheduler)
             failed = _run(waiting, output, root, workers, console, _command(grid, jobs, scheduler, only))
     records = _named(cells, read_records(output))
-    written = _report(records, output)
+    written = _report(cells, records, output)
     if as_json:
         print_json(
             {
                 "records": [asdict(record) for record in records],
-                "failed": [{**outcome.cell.names, "error": outcome.error} for outcome in failed],
+                "failed": [{**asdict(outcome.cell.name), "error": outcome.error} for outcome in failed],
                 "files": [str(path) for path in written],
             }
         )
     else:
         click.echo("\n".join(map(str, written)))
     if failed:
-        click.echo(f"{len(failed)} cells failed:", err=True)
+        click.echo(f"failed: {len(failed)} of {len(waiting)} cells", err=True)
         for outcome in failed:
             click.echo(f"  {outcome.cell}: {outcome.error}", err=True)
-        raise click.exceptions.Exit(1)
+        sys.exit(1)
 
 
 def _run(
@@ -140,21 +142,22 @@ def _named(cells: Sequence[Cell], records: Sequence[CellRecord]) -> list[CellRec
     found = []
     for cell in cells:
         if cell.digest in known:
-            names = {axis: name for axis, name in cell.names.items() if axis != "seed"}
-            found.append(replace(known[cell.digest], grid=cell.grid, **names))  # type: ignore[arg-type]
+            found.append(replace(known[cell.digest], grid=cell.grid, **asdict(cell.name)))
     return found
 
 
-def _report(records: Sequence[CellRecord], output: Path) -> tuple[Path, ...]:
+def _report(cells: Sequence[Cell], records: Sequence[CellRecord], output: Path) -> tuple[Path, ...]:
+    """What was written: the records, and a report of them if there are any."""
     from edgeguard.attacks.evaluation.records import RECORDS
+    from edgeguard.attacks.report.write import write_report
 
-    del records
-    return (output / RECORDS,)
+    written = write_report(records, output, [cell.name for cell in cells]) if records else ()
+    return (output / RECORDS, *written)
 
 
 def _list(cells: Sequence[Cell], done: set[str], as_json: bool) -> None:
     if as_json:
-        print_json([{**cell.names, "digest": cell.digest, "done": cell.digest in done} for cell in cells])
+        print_json([{**asdict(cell.name), "digest": cell.digest, "done": cell.digest in done} for cell in cells])
         return
     for cell in cells:
         click.echo(f"{'done' if cell.digest in done else 'open'}  {cell}")

@@ -21,12 +21,33 @@ from edgeguard.defenses.registry import DEFENSES
 from edgeguard.digests import json_digest
 from edgeguard.errors import UsageError
 
-__all__ = ["RULES", "Cell", "cells_of", "identity"]
+__all__ = ["AXES", "RULES", "Cell", "CellName", "cells_of", "identity"]
 
 # Raised whenever the same cell would give other figures than before; everything cached or recorded is then made anew.
 RULES = 1
 # What things are called is no part of what they are.
 _LABELS = frozenset({VictimSpec, PoolSpec, DefenseSpec, AttackSpec})
+
+
+@dataclass(frozen=True, slots=True)
+class CellName:
+    """What a cell is called along each axis of its grid.
+
+    :param pool: ``-`` for attacks that make their own images.
+    """
+
+    victim: str
+    defense: str
+    pool: str
+    attack: str
+    student: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.victim} {self.defense} {self.pool} {self.attack} {self.student} seed {self.seed}"
+
+
+AXES = tuple(entry.name for entry in fields(CellName))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +72,10 @@ class Cell:
     recipe: Recipe
 
     @property
-    def names(self) -> dict[str, str]:
-        """What it is called along each axis of the grid."""
-        return {
-            "victim": self.victim.name,
-            "defense": self.defense.name,
-            "pool": NO_POOL if self.pool is None else self.pool.name,
-            "attack": self.attack.name,
-            "student": str(self.student),
-            "seed": str(self.seed),
-        }
+    def name(self) -> CellName:
+        """What it is called, which decides nothing."""
+        pool = NO_POOL if self.pool is None else self.pool.name
+        return CellName(self.victim.name, self.defense.name, pool, self.attack.name, str(self.student), self.seed)
 
     @property
     def digest(self) -> str:
@@ -68,8 +83,7 @@ class Cell:
         return json_digest([RULES, *(identity(getattr(self, name)) for name in _DECIDING)])
 
     def __str__(self) -> str:
-        named = self.names
-        return " ".join([*(value for axis, value in named.items() if axis != "seed"), f"seed {self.seed}"])
+        return str(self.name)
 
 
 _DECIDING = ("victim", "defense", "pool", "attack", "student", "seed", "queries", "test", "recipe")

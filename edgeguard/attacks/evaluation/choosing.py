@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgeguard.attacks.evaluation.cell import Cell
+from edgeguard.attacks.evaluation.cell import AXES, Cell
 from edgeguard.errors import UsageError
 
 __all__ = ["chosen"]
@@ -18,10 +18,14 @@ def chosen(cells: Sequence[Cell], only: Sequence[tuple[str, str]]) -> tuple[Cell
     """
     wanted: dict[str, set[str]] = {}
     for axis, name in only:
-        if axis not in cells[0].names:
-            raise UsageError(f"cells have no {axis!r}", where="--only", fix=f"They have: {', '.join(cells[0].names)}")
-        known = list(dict.fromkeys(cell.names[axis] for cell in cells))
+        if axis not in AXES:
+            raise UsageError(f"cells have no {axis!r}", where="--only", fix=f"They have: {', '.join(AXES)}")
+        known = list(dict.fromkeys(_called(cell, axis) for cell in cells))
         if name not in known:
             raise UsageError(f"the grid has no {axis} {name!r}", where="--only", fix=f"It has: {', '.join(known)}")
         wanted.setdefault(axis, set()).add(name)
-    return tuple(cell for cell in cells if all(cell.names[axis] in names for axis, names in wanted.items()))
+    return tuple(cell for cell in cells if all(_called(cell, axis) in names for axis, names in wanted.items()))
+
+
+def _called(cell: Cell, axis: str) -> str:
+    return str(getattr(cell.name, axis))

@@ -19,7 +19,7 @@ from edgeguard.extras import require
 
 __all__ = ["Workers", "cluster", "local", "work"]
 
-_SECONDS_TO_CONNECT = 20
+_SECONDS_TO_CONNECT = 10
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,12 +221,16 @@ def _each(tables: Mapping[str, T], made: Callable[[str, T], Any]) -> tuple[Any, 
 
 
 def _refusal(error: ValidationError, path: Path) -> UsageError:
-    first = error.errors(include_url=False)[0]
+    errors = error.errors(include_url=False)
+    # A key misspelt is missing too, and the misspelling is what helps.
+    first = next((entry for entry in errors if entry["type"] == "extra_forbidden"), errors[0])
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
         return UsageError(f"{place}: {first['msg']}", where=str(path))
     *table, key = (str(part) for part in first["loc"])
     known = ", ".join(_keys(tuple(table)))
+    if key.isdigit() and len(table) > 1:
+        known += f'. Write quotes around a name with a dot: "{table[-1]}.{key}"'
     return UsageError(f"{key!r} is not known", where=f"{path}: {'.'.join(table) or 'grid'}", fix=f"It has: {known}")
 
 

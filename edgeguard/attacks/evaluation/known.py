@@ -18,9 +18,13 @@ def check_attack(attack: AttackSpec) -> AttackSpec:
 
     :raises UsageError: it names a strategy that there is not.
     """
+    # Both bring torch.
+    from edgeguard.attacks.data_free.registry import find_data_free
     from edgeguard.attacks.queries.registry import find_queries
 
     try:
+        if attack.data_free is not None:
+            find_data_free(attack.data_free)
         if attack.strategy is not None:
             find_strategy(attack.strategy)
             find_queries(attack.queries)

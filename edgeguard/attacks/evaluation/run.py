@@ -36,15 +36,15 @@ def run_cell(cell: Cell, cache_root: Path) -> CellRecord:
     thief = Thief(cell.student, cell.recipe, CachedTrainer(store, train), asked.knowledge, cell.seed)
     pool = None if cell.pool is None else pool_of(cell.pool, asked.box)
     clone, exposed = stolen(cell, asked, pool, thief, lambda images: owned.answers(images, store))
-    named = cell.names
+    named = cell.name
     return CellRecord(
         digest=cell.digest,
         grid=cell.grid,
-        victim=named["victim"],
-        defense=named["defense"],
-        pool=named["pool"],
-        attack=named["attack"],
-        student=named["student"],
+        victim=named.victim,
+        defense=named.defense,
+        pool=named.pool,
+        attack=named.attack,
+        student=named.student,
         seed=cell.seed,
         queries=cell.queries,
         utility=utility(answers, posteriors, labels),

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from edgeguard.attacks.data_free.canvas import canvas_of
+from edgeguard.attacks.data_free.registry import find_data_free
 from edgeguard.attacks.evaluation.cell import Cell
 from edgeguard.attacks.evaluation.victims import Respondent
 from edgeguard.attacks.metrics import Exposure, exposure
@@ -33,8 +35,11 @@ def stolen(
     :raises UsageError: the pool or the number of queries is too small for the attack.
     """
     oracle = Oracle(asked.box, cell.queries)
+    if cell.attack.data_free is not None:
+        attack, canvas = find_data_free(cell.attack.data_free), canvas_of(asked.box)
+        return attack(oracle, thief, cell.queries, canvas), None
     if cell.attack.strategy is None or pool is None:
-        raise UsageError("there is no data-free attack yet", where=cell.attack.name)
+        raise UsageError("asks images of a pool, and has none", where=cell.attack.name)
     choose, strategy = find_queries(cell.attack.queries), find_strategy(cell.attack.strategy)
     done = steal(oracle, pool, cell.queries, choose, strategy, thief)
     transfer, lesson = done.transfer, done.lesson
