@@ -36,7 +36,7 @@ class Supervised(nn.Module):
 class Rotations(nn.Module):
     """Self-supervision added to the cross entropy: by which multiple of 90 degrees is this image rotated?
 
-    S4L-Rotation of Zhai et al., "S4L: Self-Supervised Semi-Supervised Learning" (ICCV 2019), eq. 1 and 2, with their
+    S4L-Rotation of Zhai et al., "S4L: Self-Supervised Semi-Supervised Learning" (ICCV 2019), eq. 1 and 2, with a
     weight of 1. A second dense layer on the network's features says the rotation. Of the four copies of an image one
     is drawn for each step, which costs half as much as all four and has the same expectation.
 
