@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,8 +142,8 @@ def test_a_cell_that_fails_is_named_and_the_others_are_recorded(
 
 
 @contextlib.contextmanager
-def dask_cluster(directory: Path, workers: int) -> Iterator[str]:
-    """A real scheduler and real workers, each in a process of its own; the scheduler's address."""
+def dask_cluster(directory: Path, count: int) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A real scheduler and real workers, each in a process of its own: the scheduler's address, and the workers."""
     file = directory / "scheduler.json"
     dask = (sys.executable, "-m", "distributed.cli")
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": directory}
@@ -153,28 +154,35 @@ def dask_cluster(directory: Path, workers: int) -> Iterator[str]:
         started.append(subprocess.Popen([*dask[:2], f"{dask[2]}.dask_scheduler", *local, "--port", "0"], **quiet))
         # It is written in place, and may be read half.
         wait_until(lambda: file.is_file() and file.read_bytes().rstrip().endswith(b"}"), "no scheduler came up")
-        for _ in range(workers):
+        for _ in range(count):
             command = [*dask[:2], f"{dask[2]}.dask_worker", *local, "--nthreads", "1", "--no-nanny"]
             started.append(subprocess.Popen(command, env=environment, **quiet))
-        yield json.loads(file.read_text())["address"]
+        yield json.loads(file.read_text())["address"], started[1:]
     finally:
         for process in reversed(started):
             process.send_signal(signal.SIGKILL)
             process.wait()
 
 
-def test_a_dask_cluster_gives_the_same_records(
+def test_a_dask_cluster_that_loses_a_worker_gives_the_same_records(
     resumed: tuple[Path, bytes, subprocess.CompletedProcess[str]], tmp_path: Path, here: Here
 ) -> None:
     from distributed import Client
 
-    grid = resumed[0]
-    with dask_cluster(tmp_path, 2) as address:
+    grid, out = resumed[0], tmp_path / "out"
+    with dask_cluster(tmp_path, 2) as (address, workers), ThreadPoolExecutor(1) as beside:
         with Client(address, timeout=_PATIENCE) as client:
             client.wait_for_workers(2, timeout=_PATIENCE)
-        done = here("evaluate", str(grid), "-o", str(tmp_path / "out"), "--scheduler", address)
+
+        def lose_one() -> None:
+            wait_until(lambda: (out / RECORDS).is_file() and (out / RECORDS).read_bytes(), "no cell was recorded")
+            workers[0].kill()
+
+        lost = beside.submit(lose_one)
+        done = here("evaluate", str(grid), "-o", str(out), "--scheduler", address)
+        lost.result()
     assert done.code == 0, done.err
-    assert figures(read_records(tmp_path / "out")) == figures(read_records(grid.parent / "out"))
+    assert figures(read_records(out)) == figures(read_records(grid.parent / "out"))
 
 
 def figures(records: list[CellRecord]) -> dict[str, CellRecord]:

@@ -59,7 +59,8 @@ def undefended(victim: VictimSpec, store: Store, head: Literal["float", "int8"] 
     :raises EdgeguardError: see :func:`edgeguard.export.pipeline.export`.
     """
     key = json_digest([RULES, identity(victim), head if victim.int8 else "float"])
-    arch, arguments = None, ()
+    arch: str | None = None
+    arguments: tuple[tuple[str, str], ...] = ()
     if victim.student is not None and victim.input_shape is not None and victim.classes is not None:
         arch, arguments = factory_of(victim.student, victim.input_shape, victim.classes)
 

@@ -58,7 +58,7 @@ def test_the_attacked_file_is_what_one_export_writes(
     assert direct.manifest.defense == made.manifest.defense
     assert direct.manifest.measured is not None
     assert made.manifest.measured is not None
-    assert direct.manifest.measured.accuracy_deployed == made.manifest.measured.accuracy_deployed
+    assert direct.manifest.measured.accuracy == made.manifest.measured.accuracy
     assert (direct.path / "model.onnx").read_bytes() == (made.path / "model.onnx").read_bytes()
 
 

@@ -74,7 +74,8 @@ def test_executors_are_nothing_but_executors() -> None:
         assert isinstance(pool, Executor)
 
 
-def test_a_scheduler_that_is_not_there_is_told() -> None:
+def test_a_scheduler_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgeguard.attacks.evaluation.executors._SECONDS_TO_CONNECT", 0.2)
     with pytest.raises(UsageError, match="no scheduler answers"):
         cluster("tcp://127.0.0.1:1")
 
