@@ -50,7 +50,7 @@ from edgeguard.attacks.evaluation.grid import (
     Preprocessing,
     VictimSpec,
 )
-from edgeguard.attacks.evaluation.known import check_attack, check_defense
+from edgeguard.attacks.evaluation.known import check_attack, check_baseline, check_defense
 from edgeguard.attacks.recipe import Augmentation, Objective, Precision, Recipe
 from edgeguard.attacks.students.registry import parse_student
 from edgeguard.defenses.gate import Score
@@ -152,10 +152,13 @@ def read_grid(path: Path) -> Grid:
     except ValidationError as error:
         raise _refusal(error, path) from None
     try:
-        return _grid(said, SourceReader(path.parent))
+        grid = _grid(said, SourceReader(path.parent))
+        for defense in grid.defenses:
+            check_baseline(defense)
     except UsageError as error:
         where = str(path) if error.where is None else f"{path}: {error.where}"
         raise UsageError(error.what, where=where, fix=error.fix) from None
+    return grid
 
 
 def _grid(said: _Grid, source: SourceReader) -> Grid:

@@ -7,7 +7,7 @@ from edgeguard.attacks.readings.registry import find_strategy
 from edgeguard.defenses.registry import configure
 from edgeguard.errors import UsageError
 
-__all__ = ["check_attack", "check_defense"]
+__all__ = ["check_attack", "check_baseline", "check_defense"]
 
 # Of the reference victims; parameters whose range depends on the number of classes are checked again at the export.
 _CLASSES = 10
@@ -45,3 +45,12 @@ def check_defense(defense: DefenseSpec, classes: int | None) -> DefenseSpec:
     except UsageError as error:
         raise UsageError(error.what, where=f"defenses.{defense.name}", fix=error.fix) from None
     return defense
+
+
+def check_baseline(defense: DefenseSpec) -> None:
+    """Let pass what is no baseline.
+
+    :raises UsageError: it is one; there are none yet.
+    """
+    if defense.baseline is not None:
+        raise UsageError(f"there is no baseline {defense.baseline!r}", where=f"defenses.{defense.name}")

@@ -12,6 +12,7 @@ from edgeguard.attacks.black_box import BlackBox, artifact_box
 from edgeguard.attacks.evaluation.artifacts import defended, undefended
 from edgeguard.attacks.evaluation.cache import Store
 from edgeguard.attacks.evaluation.cell import Cell
+from edgeguard.attacks.evaluation.known import check_baseline
 from edgeguard.attacks.knowledge import NOTHING, Knowledge, knowledge_of
 from edgeguard.attacks.oracle import Oracle
 from edgeguard.defenses.record import recorded_defense
@@ -51,8 +52,10 @@ class Respondent:
 def respondent(cell: Cell, store: Store) -> Respondent:
     """Whom the thief of a cell asks.
 
+    :raises UsageError: it is a peer that there is not.
     :raises EdgeguardError: it cannot be exported, or not loaded.
     """
+    check_baseline(cell.defense)
     exported = defended(cell.victim, cell.defense, cell.seed, store)
     manifest = exported.manifest
     knowledge = NOTHING if manifest.defense is None else knowledge_of(recorded_defense(manifest.defense))

@@ -74,6 +74,12 @@ def test_what_makes_no_grid_is_refused_with_its_place(tmp_path: Path, old: str, 
     assert str(tmp_path) in str(refused.value)
 
 
+def test_a_baseline_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    text = GRID.replace('name = "decoy"\nbudget = 5.0', 'baseline = "madness"').replace("int8 = true", "int8 = false")
+    with pytest.raises(UsageError, match=r"defenses\.decoy: there is no baseline 'madness'"):
+        read_grid(write_grid(tmp_path, text))
+
+
 def test_a_state_dict_needs_its_shape_and_classes(tmp_path: Path) -> None:
     path = write_grid(tmp_path, GRID.replace('"victim.onnx"', '"victim.pt"\nstudent = "lenet"'))
     (tmp_path / "victim.pt").write_bytes(b"weights")
