@@ -65,8 +65,8 @@ class ResNet(Network):
     def features(self, images: Tensor) -> Tensor:
         """Means over the last stage's maps, ``[n, 4 * width]``."""
         x = F.relu(self.bn1(self.conv1(images)), inplace=True)
-        x = self.layer3(self.layer2(self.layer1(x)))
-        return x.mean(dim=(2, 3))
+        maps: Tensor = self.layer3(self.layer2(self.layer1(x)))
+        return maps.mean(dim=(2, 3))
 
 
 def _stage(before: int, after: int, stride: int, blocks: int) -> nn.Sequential:

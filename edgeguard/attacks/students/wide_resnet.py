@@ -28,11 +28,11 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The block's output, ``[n, after, height / stride, width / stride]``."""
-        y = F.relu(self.bn1(x), inplace=True)
+        y: Tensor = F.relu(self.bn1(x), inplace=True)
         if self.shortcut is not None:
             x = self.shortcut(y)
         y = self.conv2(F.relu(self.bn2(self.conv1(y)), inplace=True))
-        return y + x
+        return x + y
 
 
 class WideResNet(Network):
@@ -59,8 +59,8 @@ class WideResNet(Network):
 
     def features(self, images: Tensor) -> Tensor:
         """Means over the last group's maps, ``[n, 4 * factor * width]``."""
-        x = self.group3(self.group2(self.group1(self.conv1(images))))
-        return F.relu(self.bn(x), inplace=True).mean(dim=(2, 3))
+        maps: Tensor = self.bn(self.group3(self.group2(self.group1(self.conv1(images)))))
+        return F.relu(maps, inplace=True).mean(dim=(2, 3))
 
 
 def _group(before: int, after: int, stride: int, blocks: int) -> nn.Sequential:
