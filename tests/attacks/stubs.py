@@ -64,9 +64,9 @@ def linear_victim(classes: int = 10) -> Callable[[Array], Array]:
     return lambda inputs: posteriors_of(linear_logits(inputs, classes))
 
 
-def oracle_of(answer: Callable[[Array], Array], budget: int | None = None) -> Oracle:
+def oracle_of(answer: Callable[[Array], Array], budget: int | None = None, *, shape: tuple[int, ...] = SHAPE) -> Oracle:
     """An oracle over a function."""
-    return Oracle(BlackBox("stub", answer, SHAPE, None), budget)
+    return Oracle(BlackBox("stub", answer, shape, None), budget)
 
 
 def thief_with(train: Trainer, knowledge: Knowledge = NOTHING, seed: int = 0) -> Thief:

@@ -37,8 +37,8 @@ def test_the_bandit_moves_to_the_class_whose_answers_are_sure_and_diverse() -> N
     pool = _marked_pool(5000, 5)
     bought = adaptive_queries(oracle_of(_interesting_one), pool, 1000, NAIVE, thief_with(RidgeTrainer()))
     share = (bought.inputs[:, 0, 0, 0] == 0).mean()
-    # A fifth if it drew blindly.
-    assert share > 0.4
+    # A fifth if it drew blindly; 0.82 to 0.88 under six seeds.
+    assert share > 0.7
     assert (bought.inputs[-200:, 0, 0, 0] == 0).mean() > share
 
 
