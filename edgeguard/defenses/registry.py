@@ -18,7 +18,17 @@ from edgeguard.defenses.top_k import TopK
 from edgeguard.defenses.transition import Transition
 from edgeguard.errors import UsageError
 
-__all__ = ["DEFAULT_DEFENSE", "DEFENSES", "Table", "answers_from_table", "configure", "parameters", "rebuild", "tables"]
+__all__ = [
+    "DEFAULT_DEFENSE",
+    "DEFENSES",
+    "Table",
+    "answers_from_table",
+    "configure",
+    "overridden",
+    "parameters",
+    "rebuild",
+    "tables",
+]
 
 Parameter = float | int | str
 # What was fitted or drawn: lists of numbers, or lists of such lists.
@@ -38,20 +48,30 @@ def configure(name: str, overrides: Mapping[str, str], classes: int) -> Response
     :raises UsageError: there is no such defense or parameter, or a value does not parse, or lies out of range.
     """
     response = _find(name).for_classes(classes)
-    values = parameters(response)
+    chosen: Response = replace(cast(Any, response), **overridden(name, parameters(response), overrides))
+    if hasattr(chosen, "check"):
+        cast(BoundedResponse, chosen).check(classes)
+    return chosen
+
+
+def overridden(name: str, values: Mapping[str, Parameter], overrides: Mapping[str, str]) -> dict[str, Parameter]:
+    """Parameters, some of them replaced by what stands on a command line.
+
+    :param name: of what they belong to, for messages.
+    :param values: by name, each of the type that its text is parsed as.
+    :raises UsageError: there is no such parameter, or a value does not parse.
+    """
+    found = dict(values)
     for key, text in overrides.items():
         if key not in values:
             has = ", ".join(values) or "none"
             raise UsageError(f"{name} has no parameter {key!r}", where="--defense-param", fix=f"It has: {has}")
         wanted = type(values[key])
         try:
-            values[key] = wanted(text)
+            found[key] = wanted(text)
         except ValueError:
             raise UsageError(f"{key} must be {wanted.__name__}, not {text!r}", where="--defense-param") from None
-    chosen: Response = replace(cast(Any, response), **values)
-    if hasattr(chosen, "check"):
-        cast(BoundedResponse, chosen).check(classes)
-    return chosen
+    return found
 
 
 def answers_from_table(name: str) -> bool:
