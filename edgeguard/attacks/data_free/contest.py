@@ -125,7 +125,7 @@ class _Contest:
         )
         self.student.train()
         self._generator_optimizer.zero_grad()
-        sketches.backward(-slopes / len(slopes))
+        torch.autograd.backward(sketches, -slopes / len(slopes))
         self._generator_optimizer.step()
 
     def _disagreement(self, sketches: Tensor) -> Tensor:
@@ -143,19 +143,12 @@ class _Contest:
     def _built(self, classes: int) -> nn.Module:
         with seeded(self._thief.seed):
             student = build(self._thief.student, self._canvas.shape, classes).to(self._device).train()
-        self._optimizer = torch.optim.SGD(
-            student.parameters(),
-            lr=self._settings.student_rate,
-            momentum=self._settings.momentum,
-            weight_decay=self._settings.decay,
-            nesterov=self._settings.momentum > 0,
-        )
+        self._optimizer = torch.optim.Adam(student.parameters(), lr=self._settings.student_rate)
         return student
 
     def _step(self, images: Tensor, answers: Tensor) -> None:
         for group in self._optimizer.param_groups:
             group["lr"] = self._part * self._settings.student_rate
         self._optimizer.zero_grad()
-        self._game.loss(answers, self.student(images)).mean().backward()
-        nn.utils.clip_grad_norm_(self.student.parameters(), self._settings.clip)
+        torch.autograd.backward(self._game.loss(answers, self.student(images)).mean())
         self._optimizer.step()

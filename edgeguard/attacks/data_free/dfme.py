@@ -26,12 +26,12 @@ _FALL = 0.3
 SETTINGS = Settings(
     batch=256,
     latent=256,
-    width=16,
+    width=8,
     student_steps=5,
     generator_steps=1,
     directions=1,
     epsilon=1e-3,
-    student_rate=0.1,
+    student_rate=1e-3,
     generator_rate=1e-4,
 )
 

@@ -29,7 +29,7 @@ def directions(like: Tensor, draws: torch.Generator) -> Tensor:
     """
     drawn = torch.randn(like.shape, generator=draws).flatten(1)
     # A Gaussian vector of length 0 has the probability 0 and would be the only one without a direction.
-    unit = drawn / drawn.norm(dim=1, keepdim=True).clamp_min(torch.finfo(drawn.dtype).tiny)
+    unit: Tensor = drawn / drawn.norm(dim=1, keepdim=True).clamp_min(torch.finfo(drawn.dtype).tiny)
     return unit.view_as(like).to(like)
 
 

@@ -24,12 +24,12 @@ __all__ = ["SETTINGS", "Maze", "cosine"]
 SETTINGS = Settings(
     batch=128,
     latent=100,
-    width=16,
+    width=8,
     student_steps=5,
     generator_steps=1,
     directions=10,
     epsilon=1e-3,
-    student_rate=0.1,
+    student_rate=1e-3,
     generator_rate=1e-3,
 )
 
