@@ -7,6 +7,8 @@ from dataclasses import fields
 from typing import Any, cast
 
 from edgeguard.attacks.baselines.adaptive_misinformation import AdaptiveMisinformation
+from edgeguard.attacks.baselines.gradient_redirection import GradientRedirection
+from edgeguard.attacks.baselines.mad import Mad, MadArgmax
 from edgeguard.attacks.baselines.modelguard_s import ModelGuardS
 from edgeguard.attacks.baselines.modelguard_w import ModelGuardW
 from edgeguard.attacks.baselines.protocol import Peer
@@ -16,7 +18,8 @@ from edgeguard.errors import UsageError
 __all__ = ["PEERS", "configure"]
 
 PEERS: dict[str, type[Peer]] = {
-    kind.name: cast(type[Peer], kind) for kind in (AdaptiveMisinformation, ModelGuardS, ModelGuardW)
+    kind.name: cast(type[Peer], kind)
+    for kind in (AdaptiveMisinformation, GradientRedirection, Mad, MadArgmax, ModelGuardS, ModelGuardW)
 }
 
 
