@@ -4,10 +4,6 @@ Without the key, and without a class that is likelier than others, the best esti
 defenses treat classes alike, and where a key does not, the thief must take the mean over all keys, which does. Sorted,
 each pair stands for all K! that its permutations would be. So the pairs are as good as many more, and what the thief's
 own key decides (which class is given another one's share, say) is not taken for the owner's.
-
-Measured on the posteriors of a ResNet-20 for CIFAR-100 images, as the mean L1 distance of a learned inverse's
-estimates to the truth, as it is and class-blind: dcp at beta 1.2 0.54 and 0.36, reverse-sigmoid 0.62 and 0.24,
-transition 0.46 and 0.04.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from edgeguard.attacks.isolation import isolated, seeded
+
 __all__ = ["fit_inverse"]
 
 Array = np.ndarray[Any, Any]
@@ -37,8 +39,7 @@ def fit_inverse(answers: Array, posteriors: Array, seed: int) -> Callable[[Array
     features, targets = _features(answers), torch.from_numpy(posteriors.astype(np.float32))
     mean, spread = features.mean(dim=0), features.std(dim=0).clamp_min(_TINY)
     inputs = (features - mean) / spread
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with isolated(), seeded(seed):
         network = nn.Sequential(
             nn.Linear(2 * classes, _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, classes)
         )
@@ -48,15 +49,15 @@ def fit_inverse(answers: Array, posteriors: Array, seed: int) -> Callable[[Array
         for _ in range(_EPOCHS):
             for chosen in torch.randperm(len(inputs)).split(_BATCH):
                 optimizer.zero_grad()
-                nn.functional.cross_entropy(network(inputs[chosen]), targets[chosen]).backward()
+                nn.functional.cross_entropy(network(inputs[chosen]), targets[chosen]).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
 
-    @torch.inference_mode()
     def invert(given: Array) -> Array:
         # What lies far from everything that was learnt from must not become infinite.
         standard = ((_features(given) - mean) / spread).clamp(-10, 10)
-        return np.asarray(network(standard).softmax(dim=1).numpy())
+        with isolated(), torch.inference_mode():
+            return np.asarray(network(standard).softmax(dim=1).numpy())
 
     return invert
 

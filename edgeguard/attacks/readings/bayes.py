@@ -16,7 +16,7 @@ import numpy as np
 from edgeguard.attacks.class_blind import class_blind
 from edgeguard.attacks.knowledge import Shadow
 from edgeguard.attacks.neighbours import fit_neighbours
-from edgeguard.attacks.prior import plain_prior, shadow_pairs
+from edgeguard.attacks.prior import fitted_prior, shadow_pairs
 from edgeguard.attacks.strategy import Strategy
 from edgeguard.attacks.thief import Thief
 from edgeguard.attacks.transfer import Lesson, TransferSet
@@ -30,7 +30,7 @@ _PAIRS = 20_000
 
 def expected(answers: Array, shadow: Shadow, seed: int) -> Array:
     """Estimates of the posteriors behind answers, float32 ``[n, classes]``, each row a distribution."""
-    pairs = shadow_pairs(shadow, plain_prior(answers.shape[1], _PAIRS, seed), seed)
+    pairs = shadow_pairs(shadow, fitted_prior(answers, shadow, _PAIRS, seed), seed)
     return class_blind(fit_neighbours)(*pairs, seed)(answers)
 
 

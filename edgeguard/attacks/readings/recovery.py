@@ -1,7 +1,9 @@
 """Recovery: a learned inverse of the defense, whose estimates of the posteriors are believed.
 
-The thief's own copy of the defense makes pairs to learn from. He begins with logits of any kind; the estimates for his
-true answers then are better examples of what the victim says, and he learns again from those (as in empirical Bayes).
+The recovery of D-DAE (Chen et al., IEEE S&P 2023) with what an adaptive thief adds: his own copy of the defense makes
+the pairs to learn from, of logits whose spread he fits to his answers (:mod:`edgeguard.attacks.prior`), and the inverse
+treats all classes alike (:mod:`edgeguard.attacks.class_blind`). For dcp at beta 1.2 on a ResNet-20 asked CIFAR-100
+images it comes as close to the posteriors as one that was shown the true pairs does: 0.27 from 1.51 in mean L1.
 """
 
 from __future__ import annotations
@@ -10,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from edgeguard.attacks.class_blind import class_blind
 from edgeguard.attacks.inverse import fit_inverse
 from edgeguard.attacks.knowledge import Shadow
-from edgeguard.attacks.prior import plain_prior, refined_prior, shadow_pairs
+from edgeguard.attacks.prior import fitted_prior, shadow_pairs
 from edgeguard.attacks.strategy import Strategy
 from edgeguard.attacks.thief import Thief
 from edgeguard.attacks.transfer import Lesson, TransferSet
@@ -21,23 +24,13 @@ __all__ = ["RECOVERY", "believe_recovered", "recovered"]
 
 Array = np.ndarray[Any, Any]
 
-_ROUNDS = 3
 _PAIRS = 20_000
 
 
 def recovered(answers: Array, shadow: Shadow, seed: int) -> Array:
     """Estimates of the posteriors behind answers, float32 ``[n, classes]``."""
-    classes = answers.shape[1]
-    plain = plain_prior(classes, _PAIRS, seed)
-    prior, estimates = plain, answers
-    for turn in range(_ROUNDS):
-        pairs = shadow_pairs(shadow, prior, seed + turn)
-        estimates = fit_inverse(*pairs, seed + turn)(answers)
-        copies = -(-_PAIRS // len(answers))
-        prior = np.concatenate(
-            [plain[: _PAIRS // 4], refined_prior(np.tile(estimates, (copies, 1))[:_PAIRS], seed + turn)]
-        )
-    return estimates
+    prior = fitted_prior(answers, shadow, _PAIRS, seed)
+    return class_blind(fit_inverse)(*shadow_pairs(shadow, prior, seed), seed)(answers)
 
 
 def believe_recovered(transfer: TransferSet, thief: Thief) -> Lesson:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from edgeguard.attacks.class_blind import class_blind
 from edgeguard.attacks.knowledge import Knowledge, knowledge_of
 from edgeguard.attacks.neighbours import fit_neighbours
-from edgeguard.attacks.prior import plain_prior, posteriors_of, shadow_pairs
+from edgeguard.attacks.prior import fitted_prior, posteriors_of, shadow_pairs
 from edgeguard.attacks.readings.bayes import BAYES, expected
 from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.head import Grid, Head
@@ -66,7 +66,7 @@ def test_class_blind_pairs_spare_an_inverse_the_thiefs_own_key() -> None:
     answers = np.asarray(defense.answer(NumpyOps(), Head("logits", 10), logits))
     shadow = knowledge_of(defense).shadow
     assert shadow is not None
-    pairs = shadow_pairs(shadow, plain_prior(10, 8000, 0), 0)
+    pairs = shadow_pairs(shadow, fitted_prior(answers, shadow, 8000, 0), 0)
     plain, blind = (fit(*pairs, 0)(answers) for fit in (fit_neighbours, class_blind(fit_neighbours)))
     assert _distance(blind, posteriors_of(logits)) < _distance(plain, posteriors_of(logits)) / 2
 
