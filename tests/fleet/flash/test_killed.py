@@ -105,8 +105,8 @@ def test_an_image_is_the_old_one_or_the_new_one(tmp_path: Path) -> None:
     last = events_of(image, tmp_path / "count")
     assert last > 100
     seen = []
-    # A sample of the calls, then every one from shortly before the end, where the images change places, until a run is not
-    # killed any more: waiting for mtools takes more calls on a busy machine, so how many there are differs.
+    # A sample of the calls, then every one from shortly before the end, where the images change places, until a run is
+    # not killed any more: waiting for mtools takes more calls on a busy machine, so how many there are differs.
     for event in itertools.chain(range(1, last - 24, last // 8), itertools.count(last - 24)):
         shutil.copy(pristine, image)
         died = killed_at(event, flashing(image))
