@@ -46,6 +46,7 @@ class AdaptiveMisinformation:
     summary: ClassVar[str] = "unsure answers come from a second network that learnt to be wrong"
     source: ClassVar[str] = "Kariyappa and Qureshi, CVPR 2020, eq. 5 to 7"
     keeps_argmax: ClassVar[bool] = False
+    remembers: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Refuse parameters outside their ranges.

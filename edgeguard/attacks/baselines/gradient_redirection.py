@@ -48,6 +48,7 @@ class GradientRedirection:
     summary: ClassVar[str] = "moves a surrogate of the thief's clone along a direction of the owner's"
     source: ClassVar[str] = "Mazeika et al., ICML 2022, algorithm 1"
     keeps_argmax: ClassVar[bool] = False
+    remembers: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Refuse parameters outside their ranges.

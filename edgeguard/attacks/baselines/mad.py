@@ -115,6 +115,7 @@ class Mad(_Parameters):
     summary: ClassVar[str] = "turns the gradient of a surrogate of the thief's clone away the most"
     source: ClassVar[str] = "Orekondy et al., ICLR 2020, eq. 4 to 7"
     keeps_argmax: ClassVar[bool] = False
+    remembers: ClassVar[bool] = False
 
     def extreme(self, posterior: Array, product: Array) -> Array:
         """One class."""
@@ -130,6 +131,7 @@ class MadArgmax(_Parameters):
     summary: ClassVar[str] = "MAD among the answers that keep the argmax"
     source: ClassVar[str] = "Orekondy et al., ICLR 2020, eq. 4 to 7 and appendix"
     keeps_argmax: ClassVar[bool] = True
+    remembers: ClassVar[bool] = False
 
     def extreme(self, posterior: Array, product: Array) -> Array:
         """A set of classes, the top one among them."""

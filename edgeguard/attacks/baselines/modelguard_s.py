@@ -65,6 +65,7 @@ class ModelGuardS:
     summary: ClassVar[str] = "the oldest answer of the same class that is near enough; it remembers answers"
     source: ClassVar[str] = "Tang et al., USENIX Security 2024, ModelGuard-S"
     keeps_argmax: ClassVar[bool] = True
+    remembers: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Refuse distances that there are not.

@@ -35,6 +35,7 @@ class ModelGuardW:
     summary: ClassVar[str] = "the answer near the posterior that says least of it, argmax kept"
     source: ClassVar[str] = "Tang et al., USENIX Security 2024, ModelGuard-W"
     keeps_argmax: ClassVar[bool] = True
+    remembers: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Refuse distances that there are not.

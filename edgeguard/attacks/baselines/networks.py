@@ -97,9 +97,13 @@ def _trained(
     victim: PeerVictim, objective: nn.Module, student: str, targets: Array, epochs: int, seed: int
 ) -> nn.Module:
     images = _images(victim)
-    network = fresh(victim, student, images.shape[1:], seed)
     lesson = Lesson(images, targets, np.arange(len(images)))
-    return fit(network, objective, lesson, Recipe(epochs=epochs), torch.Generator().manual_seed(seed)).cpu()
+
+    def train(drawn: nn.Module) -> nn.Module:
+        return fit(drawn, objective, lesson, Recipe(epochs=epochs), torch.Generator().manual_seed(seed)).cpu()
+
+    key = f"{type(objective).__name__} {student} {epochs} {seed}"
+    return victim.kept(key, fresh(victim, student, images.shape[1:], seed), train)
 
 
 def _images(victim: PeerVictim) -> Array:

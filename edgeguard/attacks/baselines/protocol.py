@@ -13,11 +13,18 @@ from edgeguard.errors import BadData
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Answerer", "Peer", "PeerVictim"]
+__all__ = ["Answerer", "Kept", "Peer", "PeerVictim", "keep_nothing"]
 
 Array = np.ndarray[Any, Any]
 # From finished inputs, float32 [n, *input_shape], to answers, float32 [n, classes]. It may remember what it was asked.
 Answerer = Callable[[Array], Array]
+# From what tells one further network of a victim from another, a new network and what trains it, to the trained one.
+Kept = Callable[[str, "nn.Module", Callable[["nn.Module"], "nn.Module"]], "nn.Module"]
+
+
+def keep_nothing(key: str, drawn: nn.Module, train: Callable[[nn.Module], nn.Module]) -> nn.Module:  # noqa: ARG001
+    """Train it now, as none is kept."""
+    return train(drawn)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -28,12 +35,14 @@ class PeerVictim:
     :param images: finished inputs that the owner trains further networks on, float32 ``[n, channels, height, width]``;
         ``None`` if he has none.
     :param labels: their classes, int64 ``[n]``; ``None`` for what the network says of them.
+    :param kept: where further networks of this victim are found again, if somebody keeps them.
     """
 
     network: nn.Module
     classes: int
     images: Array | None = None
     labels: Array | None = None
+    kept: Kept = keep_nothing
 
     def __post_init__(self) -> None:
         """Refuse labels without images.
@@ -51,6 +60,7 @@ class Peer(Protocol):
 
     :cvar source: paper and equation.
     :cvar keeps_argmax: whether the argmax of every answer is the network's.
+    :cvar remembers: whether an answer hangs on what was asked before.
     :cvar version: raised whenever the same parameters give other answers than before.
     """
 
@@ -59,6 +69,7 @@ class Peer(Protocol):
     summary: ClassVar[str]
     source: ClassVar[str]
     keeps_argmax: ClassVar[bool]
+    remembers: ClassVar[bool]
 
     def answerer(self, victim: PeerVictim, seed: int) -> Answerer:
         """The defended network, as its API answers.

@@ -6,6 +6,7 @@ import itertools
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
+from edgeguard.attacks.baselines.registry import PEERS
 from edgeguard.attacks.evaluation.grid import (
     NO_POOL,
     AttackSpec,
@@ -103,6 +104,8 @@ def identity(value: Any) -> Any:
     known = {entry.name: identity(getattr(value, entry.name)) for entry in fields(value) if entry.name not in hidden}
     if isinstance(value, DefenseSpec) and value.defense is not None:
         known["version"] = DEFENSES[value.defense].version
+    if isinstance(value, DefenseSpec) and value.baseline is not None:
+        known["version"] = PEERS[value.baseline].version
     if isinstance(value, VictimSpec):
         known["format"] = value.model.path.suffix
     return known

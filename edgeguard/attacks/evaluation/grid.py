@@ -125,7 +125,7 @@ class DefenseSpec:
     :param defense: one of edgeguard's; ``None`` for no defense, or a peer.
     :param params: parameter and value, as text, in sorted order.
     :param head: how integer logits leave the network; ``None`` for what suits the defense.
-    :param queries: images that gated answers imitate.
+    :param queries: images that gated answers imitate; of a baseline, those that its own networks learn from.
     :param baseline: a peer, for float victims, instead of a defense of edgeguard's.
     """
 
@@ -147,6 +147,8 @@ class DefenseSpec:
             raise UsageError("is both a defense and a baseline", where=self.name, fix="Leave one of the two out")
         tuned = {"budget": self.budget, "gate": self.gate, "head": self.head, "queries": self.queries}
         for key, value in tuned.items():
+            if key == "queries" and self.baseline is not None:
+                continue
             if value is not None and self.defense is None:
                 raise UsageError(f"{key} means nothing without a defense", where=self.name, fix="Write name = ...")
         if self.params and self.defense is None and self.baseline is None:

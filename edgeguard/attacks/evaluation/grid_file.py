@@ -154,7 +154,7 @@ def read_grid(path: Path) -> Grid:
     try:
         grid = _grid(said, SourceReader(path.parent))
         for defense in grid.defenses:
-            check_baseline(defense)
+            check_baseline(defense, grid.victims)
     except UsageError as error:
         where = str(path) if error.where is None else f"{path}: {error.where}"
         raise UsageError(error.what, where=where, fix=error.fix) from None

@@ -13,7 +13,7 @@ from edgeguard.calibration.data_set import DataSet, checked_batches
 from edgeguard.calibration.sets import open_set
 from edgeguard.errors import BadData
 
-__all__ = ["pool_of", "test_images"]
+__all__ = ["labelled", "pool_of", "test_images"]
 
 Array = np.ndarray[Any, Any]
 
@@ -27,6 +27,14 @@ def pool_of(pool: PoolSpec, victim: BlackBox) -> Pool:
     """
     inputs, labels = _whole(open_set(pool.data.path, victim.preprocess, victim.input_shape, limit=pool.limit))
     return Pool(inputs, labels)
+
+
+def labelled(source: Source, victim: BlackBox) -> tuple[Array, Array | None]:
+    """Inputs, float32 ``[n, *input_shape]``, and their classes, int64 ``[n]``, if they are known.
+
+    :raises BadData: they cannot be used.
+    """
+    return _whole(open_set(source.path, victim.preprocess, victim.input_shape))
 
 
 def test_images(source: Source, victim: BlackBox, classes: int) -> tuple[Array, Array]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from edgeguard.attacks.evaluation.grid import AttackSpec, DefenseSpec
+from collections.abc import Iterable
+
+from edgeguard.attacks.baselines.registry import configure as configure_peer
+from edgeguard.attacks.evaluation.grid import AttackSpec, DefenseSpec, VictimSpec
 from edgeguard.attacks.readings.registry import find_strategy
 from edgeguard.defenses.registry import configure
 from edgeguard.errors import UsageError
@@ -47,10 +50,22 @@ def check_defense(defense: DefenseSpec, classes: int | None) -> DefenseSpec:
     return defense
 
 
-def check_baseline(defense: DefenseSpec) -> None:
-    """Let pass what is no baseline.
+def check_baseline(defense: DefenseSpec, victims: Iterable[VictimSpec]) -> None:
+    """Let pass what is no baseline, and baselines that there are.
 
-    :raises UsageError: it is one; there are none yet.
+    :raises UsageError: there is no such peer or parameter, or a victim is a file that torch cannot train around.
     """
-    if defense.baseline is not None:
-        raise UsageError(f"there is no baseline {defense.baseline!r}", where=f"defenses.{defense.name}")
+    if defense.baseline is None:
+        return
+    where = f"defenses.{defense.name}"
+    try:
+        configure_peer(defense.baseline, dict(defense.params))
+    except UsageError as error:
+        raise UsageError(error.what, where=where, fix=error.fix) from None
+    for victim in victims:
+        if victim.student is None:
+            raise UsageError(
+                f"the baseline {defense.baseline!r} takes the network as torch knows it, and {victim.name!r} is a file",
+                where=where,
+                fix="Name one of our students and the .pt of its weights",
+            )

@@ -11,8 +11,7 @@ import numpy as np
 from edgeguard.attacks.black_box import BlackBox, artifact_box
 from edgeguard.attacks.evaluation.artifacts import defended, undefended
 from edgeguard.attacks.evaluation.cache import Store
-from edgeguard.attacks.evaluation.cell import Cell
-from edgeguard.attacks.evaluation.known import check_baseline
+from edgeguard.attacks.evaluation.cell import RULES, Cell, identity
 from edgeguard.attacks.knowledge import NOTHING, Knowledge, knowledge_of
 from edgeguard.attacks.oracle import Oracle
 from edgeguard.defenses.record import recorded_defense
@@ -31,19 +30,22 @@ class Respondent:
     :param box: what can be asked.
     :param classes: of its answers.
     :param knowledge: what a thief knows of its defense.
+    :param apart: the same one again for its owner, if what it answers hangs on what it was asked: his questions must
+        not be part of its past.
     """
 
     key: str
     box: BlackBox
     classes: int
     knowledge: Knowledge = NOTHING
+    apart: BlackBox | None = None
 
     def answers(self, inputs: Array, store: Store) -> Array:
         """Its answers as its owner sees them, float32 ``[n, classes]``: no thief's queries, and remembered."""
 
         def make(place: Path) -> None:
             with place.open("wb") as stream:
-                np.save(stream, Oracle(self.box).ask(inputs))
+                np.save(stream, Oracle(self.apart or self.box).ask(inputs))
 
         key = json_digest([self.key, array_digest(inputs)])
         return cast(Array, np.load(store.entry("answers", key, make)))
@@ -55,7 +57,8 @@ def respondent(cell: Cell, store: Store) -> Respondent:
     :raises UsageError: it is a peer that there is not.
     :raises EdgeguardError: it cannot be exported, or not loaded.
     """
-    check_baseline(cell.defense)
+    if cell.defense.baseline is not None:
+        return _peer(cell, store)
     exported = defended(cell.victim, cell.defense, cell.seed, store)
     manifest = exported.manifest
     knowledge = NOTHING if manifest.defense is None else knowledge_of(recorded_defense(manifest.defense))
@@ -69,3 +72,12 @@ def plain(cell: Cell, store: Store) -> Respondent:
     """
     exported = undefended(cell.victim, store)
     return Respondent(exported.key, artifact_box(exported.path), exported.manifest.model.head.classes)
+
+
+def _peer(cell: Cell, store: Store) -> Respondent:
+    from edgeguard.attacks.evaluation.peers import peer_boxes
+
+    bare = plain(cell, store)
+    found = peer_boxes(cell, bare.box, bare.classes, store)
+    key = json_digest([RULES, bare.key, identity(cell.defense), identity(cell.victim), cell.seed])
+    return Respondent(key, found.box, bare.classes, found.knowledge, found.apart)
