@@ -20,7 +20,7 @@ from edgeguard.errors import UsageError
 from edgeguard.runtimes import Runtime
 from edgeguard.runtimes.ort_session import answerer
 
-__all__ = ["BINS", "AccuracyReport", "CalibrationError", "Share", "measure_accuracy"]
+__all__ = ["BINS", "AccuracyReport", "CalibrationError", "Share", "measure_accuracy", "references"]
 
 Array = np.ndarray[Any, Any]
 Answerer = Callable[[Array], Array]
@@ -119,7 +119,7 @@ def measure_accuracy(
     :raises Untrusted: the lab belongs to another export.
     :raises GuardFailed: an answer is no posterior.
     """
-    exact, plain, skipped = _references(artifact)
+    exact, plain, skipped = references(artifact)
     if not data.labelled:
         skipped = (*skipped, "accuracy and ECE: the set has no labels")
     sums = _Sums()
@@ -139,8 +139,11 @@ def measure_accuracy(
     return sums.report(skipped, defended=runtime.manifest.defense is not None)
 
 
-def _references(artifact: Artifact) -> tuple[Answerer | None, Answerer | None, tuple[str, ...]]:
-    """What the lab has: the float network, the undefended one, and what has to be left out."""
+def references(artifact: Artifact) -> tuple[Answerer | None, Answerer | None, tuple[str, ...]]:
+    """What the lab has: the float network, the undefended one, and what has to be left out.
+
+    :raises Untrusted: the lab belongs to another export.
+    """
     try:
         exact = _answerer(artifact, LAB_FLOAT) if LAB_FLOAT in artifact.manifest.lab else None
         # Without an int8 network the undefended one is the float one.

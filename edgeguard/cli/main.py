@@ -19,6 +19,7 @@ __all__ = ["COMMANDS", "cli", "main"]
 # Name of the command to module and attribute. A new one is one file beside this one and one line here.
 COMMANDS: dict[str, str] = {
     "accuracy": "edgeguard.cli.accuracy:accuracy",
+    "attack": "edgeguard.cli.attack:attack",
     "bench": "edgeguard.cli.bench:bench",
     "compare": "edgeguard.cli.compare:compare",
     "defend": "edgeguard.cli.defend:defend",
