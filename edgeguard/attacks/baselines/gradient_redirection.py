@@ -87,5 +87,5 @@ class GradientRedirection:
 
     def shadow(self, posteriors: Array, seed: int) -> Array:
         """The answers if every query had an order of classes of its own: that of the surrogate is its secret."""
-        scores = np.random.default_rng(seed).standard_normal(posteriors.shape)
+        scores = np.asarray(np.random.default_rng(seed).standard_normal(posteriors.shape))
         return redirected(posteriors.astype(np.float64), scores, self.epsilon).astype(np.float32)

@@ -43,7 +43,7 @@ def gradient_products(surrogate: nn.Module, weights: list[Tensor], inputs: Array
 
     :param inputs: float32 ``[n, *input_shape]``.
     """
-    return np.array([_products(surrogate, weights, image) for image in _tensor(inputs).split(1)])
+    return np.array([_products(surrogate, weights, image[None]) for image in _tensor(inputs)])
 
 
 def _products(surrogate: nn.Module, weights: list[Tensor], image: Tensor) -> Array:

@@ -15,6 +15,7 @@ The surrogate has random weights in the paper's default, and the weights of G ar
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -137,8 +138,7 @@ class MadArgmax(_Parameters):
         """A set of classes, the top one among them."""
         classes, top = len(posterior), int(posterior.argmax())
         if classes <= _FEW:
-            sets = np.array(list(itertools.product((0.0, 1.0), repeat=classes)))
-            return _farthest(_even(sets[sets[:, top] > 0], top), posterior, product)[0]
+            return _farthest(_all_sets(classes, top), posterior, product)[0]
         chosen = np.zeros(classes)
         chosen[top] = 1
         best, deviation = _farthest(_even(chosen[None], top), posterior, product)
@@ -169,6 +169,12 @@ def _farthest(candidates: Array, posterior: Array, product: Array) -> tuple[Arra
     deviations = angular_deviation(candidates, posterior, product)
     best = int(deviations.argmax())
     return candidates[best], float(deviations[best])
+
+
+@functools.cache
+def _all_sets(classes: int, top: int) -> Array:
+    sets = np.array(list(itertools.product((0.0, 1.0), repeat=classes)))
+    return _even(sets[sets[:, top] > 0], top)
 
 
 def _even(sets: Array, top: int) -> Array:

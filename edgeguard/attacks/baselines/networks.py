@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -65,7 +65,7 @@ def fresh(victim: PeerVictim, student: str, input_shape: tuple[int, ...], seed: 
         drawn = copy.deepcopy(victim.network)
         for layer in drawn.modules():
             if hasattr(layer, "reset_parameters"):
-                layer.reset_parameters()
+                cast(Any, layer).reset_parameters()
     return drawn.requires_grad_(True).eval()
 
 

@@ -32,5 +32,5 @@ def configure(name: str, overrides: Mapping[str, str]) -> Peer:
     if name not in PEERS:
         raise UsageError(f"there is no baseline {name!r}", fix=f"Choose one of: {', '.join(PEERS)}")
     kind = cast(Any, PEERS[name])
-    defaults = {entry.name: entry.default for entry in fields(kind)}
+    defaults: dict[str, Any] = {entry.name: entry.default for entry in fields(kind)}
     return cast(Peer, kind(**overridden(name, defaults, overrides)))
