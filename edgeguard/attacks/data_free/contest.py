@@ -6,6 +6,7 @@ victim with its defense. A thief has no other.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from edgeguard.attacks.thief import Thief
 from edgeguard.attacks.training import device
 from edgeguard.errors import UsageError
 
-__all__ = ["Game", "compete"]
+__all__ = ["Game", "compete", "cosine"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,11 @@ class Game:
     """What tells one attack from another.
 
     :param loss: from answers and the student's logits to one value an image.
-    :param pace: from the part of the rounds that is over, 0..1, to the part of both learning rates that is left.
     :param replays: steps a round on images that were asked before; they cost no query.
     :param memory: batches that are remembered for it, the latest.
     """
 
     loss: Callable[[Tensor, Tensor], Tensor]
-    pace: Callable[[float], float]
     replays: int = 0
     memory: int = 0
 
@@ -49,6 +48,11 @@ class Game:
         """
         if self.replays < 0 or self.memory < min(1, self.replays):
             raise UsageError(f"{self.replays} replays of {self.memory} batches remembered", where="data-free attack")
+
+
+def cosine(progress: float) -> float:
+    """The part of both learning rates that is left, after a part of the attack."""
+    return (1 + math.cos(math.pi * progress)) / 2
 
 
 def compete(oracle: Oracle, thief: Thief, queries: int, canvas: Canvas, settings: Settings, game: Game) -> nn.Module:
@@ -63,7 +67,7 @@ def compete(oracle: Oracle, thief: Thief, queries: int, canvas: Canvas, settings
     with isolated():
         contest = _Contest(oracle, thief, canvas, settings, game)
         for number in range(rounds):
-            contest.slow_to(game.pace(number / rounds))
+            contest.slow_to(cosine(number / rounds))
             final = number == rounds - 1
             for count in shares(last if final else settings.student_queries, settings.student_steps):
                 contest.teach_student(count)
@@ -120,8 +124,9 @@ class _Contest:
         sketches = self._sketches(self._settings.batch)
         # Statistics of a batch would let one image's neighbour change another's loss.
         self.student.eval()
+        step = self._settings.epsilon * math.sqrt(sketches[0].numel())
         slopes = forward_differences(
-            self._disagreement, sketches.detach(), self._settings.directions, self._settings.epsilon, self._draws
+            self._disagreement, sketches.detach(), self._settings.directions, step, self._draws
         )
         self.student.train()
         self._generator_optimizer.zero_grad()

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from edgeguard.attacks.data_free import contest
-from edgeguard.attacks.data_free.contest import Game
-from edgeguard.attacks.data_free.dfme import Dfme, stepwise
+from edgeguard.attacks.data_free.contest import Game, cosine
+from edgeguard.attacks.data_free.dfme import Dfme
 from edgeguard.attacks.data_free.losses import divergence, logit_distance
-from edgeguard.attacks.data_free.maze import Maze, cosine
+from edgeguard.attacks.data_free.maze import Maze
 from edgeguard.attacks.data_free.protocol import DataFreeAttack
 from edgeguard.attacks.data_free.registry import DATA_FREE, find_data_free
 from edgeguard.attacks.data_free.settings import Settings, shares
@@ -128,7 +128,7 @@ def test_random_answers_teach_nothing(attack: Dfme | Maze, monkeypatch: pytest.M
 def test_the_generator_learns_where_they_disagree(attack: Dfme | Maze, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a student that stands still, later queries show more of what it does not know than earlier ones."""
     monkeypatch.setattr(contest, "build", linear_student)
-    still = replace(attack.settings, batch=16, student_rate=1e-12, generator_rate=1e-2, student_steps=1)
+    still = replace(attack.settings, student_rate=1e-12, generator_rate=1e-2, student_steps=1, directions=8)
     victim = Counting(8)
     clone = replace(attack, settings=still)(Oracle(victim.box), thief(), 6_000, TINY_CANVAS)
     loss = logit_distance if isinstance(attack, Dfme) else divergence
@@ -137,14 +137,13 @@ def test_the_generator_learns_where_they_disagree(attack: Dfme | Maze, monkeypat
         torch.from_numpy(predict(clone, victim.asked)),
     )
     early, late = losses[:1000], losses[-1000:]
-    # Of 1,000 queries at least a quarter are independent: each image is asked a second or third time beside itself.
-    error = math.sqrt(float(early.var() + late.var()) / 250)
-    assert late.mean() > early.mean() + 3 * error
+    # Of 1,000 queries at least a tenth are independent: the generator's images are asked eight times more, beside it.
+    error = math.sqrt(float(early.var() + late.var()) / 100)
+    assert late.mean() > early.mean() + 6 * error
 
 
-def test_rates_fall_as_in_the_papers() -> None:
-    assert [round(stepwise(part), 3) for part in (0, 0.09, 0.1, 0.3, 0.5, 0.9)] == [1, 1, 0.3, 0.09, 0.027, 0.027]
-    assert [cosine(0), cosine(0.5)] == pytest.approx([1, 0.5])
+def test_rates_fall_along_a_cosine() -> None:
+    assert [cosine(0), cosine(1 / 3), cosine(0.5), cosine(1)] == pytest.approx([1, 0.75, 0.5, 0])
 
 
 def test_shares() -> None:
@@ -163,7 +162,7 @@ def test_settings_that_teach_nothing(changes: dict[str, float]) -> None:
 
 def test_replays_need_a_memory() -> None:
     with pytest.raises(UsageError, match="2 replays of 0 batches"):
-        Game(divergence, cosine, replays=2)
+        Game(divergence, replays=2)
 
 
 def test_names() -> None:
