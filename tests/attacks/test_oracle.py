@@ -83,9 +83,9 @@ def test_other_shapes_are_no_queries(shape: tuple[int, ...]) -> None:
 
 def test_a_victim_must_answer_each_query_with_a_row() -> None:
     with pytest.raises(BadModel, match="answers 3 queries"):
-        Oracle(BlackBox("odd", lambda inputs: np.zeros((1, 2), np.float32), (1, 2, 2), None)).ask(queries(3))
+        Oracle(BlackBox("odd", lambda _: np.zeros((1, 2), np.float32), (1, 2, 2), None)).ask(queries(3))
     with pytest.raises(BadData, match="not one row a query"):
-        Oracle(BlackBox("odd", lambda inputs: np.zeros((3, 2, 2), np.float32), (1, 2, 2), None)).ask(queries(3))
+        Oracle(BlackBox("odd", lambda _: np.zeros((3, 2, 2), np.float32), (1, 2, 2), None)).ask(queries(3))
 
 
 def test_a_spent_budget_is_a_usage_error() -> None:
