@@ -14,6 +14,11 @@ import pytest
 from PIL import Image
 
 from edgeguard import errors
+from edgeguard.attacks.baselines.registry import PEERS
+from edgeguard.attacks.data_free.registry import DATA_FREE
+from edgeguard.attacks.queries.registry import QUERIES
+from edgeguard.attacks.readings.registry import STRATEGIES
+from edgeguard.attacks.students.registry import STUDENTS
 from edgeguard.cli.main import cli
 from edgeguard.defenses.registry import DEFENSES
 from edgeguard.runtimes import load
@@ -51,6 +56,12 @@ def test_plain_onnxruntime_in_ten_lines_answers_as_the_runtime_does(tmp_path: Pa
 
 def test_the_guide_speaks_of_every_defense() -> None:
     assert all(f"`{name}`" in GUIDES["defenses.md"] for name in DEFENSES)
+
+
+def test_the_guide_speaks_of_every_attack() -> None:
+    names = [*STRATEGIES, *QUERIES, *DATA_FREE, *STUDENTS, *PEERS]
+    # ResNets are named by the first and the last of them.
+    assert [name for name in names if f"`{name}`" not in GUIDES["attacks.md"]] == ["resnet32", "resnet44"]
 
 
 @pytest.mark.parametrize("name", GUIDES)

@@ -13,6 +13,7 @@ from edgeguard.artifact import open_artifact
 from edgeguard.attacks.black_box import BlackBox, artifact_box, posterior_box
 from edgeguard.attacks.data_free.canvas import canvas_of
 from edgeguard.attacks.data_free.registry import find_data_free
+from edgeguard.attacks.images import pool_of, test_images
 from edgeguard.attacks.knowledge import NOTHING, Knowledge, knowledge_of
 from edgeguard.attacks.loot import Loot
 from edgeguard.attacks.metrics import exposure, theft, utility
@@ -24,12 +25,9 @@ from edgeguard.attacks.stealing import steal
 from edgeguard.attacks.students.registry import Student
 from edgeguard.attacks.thief import Thief
 from edgeguard.attacks.training import predict, train
-from edgeguard.attacks.transfer import Pool
 from edgeguard.calibration.accuracy import references
-from edgeguard.calibration.data_set import checked_batches
-from edgeguard.calibration.sets import open_set
 from edgeguard.defenses.record import recorded_defense
-from edgeguard.errors import BadData, UsageError
+from edgeguard.errors import UsageError
 from edgeguard.preprocess import Preprocess
 
 if TYPE_CHECKING:
@@ -136,7 +134,7 @@ def commit(
     :param tell: called as a stage begins.
     :raises EdgeguardError: images or the number of queries are unusable.
     """
-    tested = None if test is None else _test_images(test, asked)
+    tested = None if test is None else test_images(test, asked.box, asked.classes)
     thief = Thief(student, recipe, train, asked.knowledge, seed)
     bought = images = None
     if chosen.pool is None or chosen.choice is None:
@@ -144,7 +142,7 @@ def commit(
         oracle = Oracle(asked.box, queries)
         clone = find_data_free(chosen.attack)(oracle, thief, queries, canvas_of(asked.box))
     else:
-        pool, strategy = _pool(chosen.pool, asked), find_strategy(chosen.attack)
+        pool, strategy = pool_of(chosen.pool, asked.box), find_strategy(chosen.attack)
         queries = chosen.queries or min(_DEFAULT_QUERIES, len(pool) * strategy.cost)
         oracle = Oracle(asked.box, queries)
         done = steal(oracle, pool, queries, find_queries(chosen.choice), strategy, thief)
@@ -164,21 +162,6 @@ def commit(
     return clone, Loot(
         asked.name, chosen.attack, chosen.choice, oracle.asked, images, str(student), recipe, seed, worth, bought, got
     )
-
-
-def _pool(path: Path, asked: Asked) -> Pool:
-    batches = list(open_set(path, asked.box.preprocess, asked.box.input_shape, names=asked.box.labels).batches(_BLOCK))
-    labels = [batch.labels for batch in batches if batch.labels is not None]
-    return Pool(np.concatenate([batch.inputs for batch in batches]), np.concatenate(labels) if labels else None)
-
-
-def _test_images(path: Path, asked: Asked) -> tuple[Array, Array]:
-    data = open_set(path, asked.box.preprocess, asked.box.input_shape, names=asked.box.labels)
-    if not data.labelled:
-        raise BadData("has no labels, and a clone's accuracy is measured on them", where=str(path), fix="Add them")
-    batches = list(checked_batches(data, _BLOCK, asked.classes))
-    labels = [batch.labels for batch in batches if batch.labels is not None]
-    return np.concatenate([batch.inputs for batch in batches]), np.concatenate(labels)
 
 
 def _all(answer: Callable[[Array], Array], inputs: Array) -> Array:

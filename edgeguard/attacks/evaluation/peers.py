@@ -17,7 +17,7 @@ from edgeguard.attacks.black_box import BlackBox
 from edgeguard.attacks.evaluation.cache import Store
 from edgeguard.attacks.evaluation.cell import RULES, Cell, identity
 from edgeguard.attacks.evaluation.grid import DefenseSpec, VictimSpec
-from edgeguard.attacks.evaluation.images import labelled
+from edgeguard.attacks.images import labelled
 from edgeguard.attacks.knowledge import Knowledge
 from edgeguard.attacks.students.registry import factory_of
 from edgeguard.digests import json_digest
@@ -75,7 +75,7 @@ def _victim(victim: VictimSpec, defense: DefenseSpec, bare: BlackBox, classes: i
     arch, arguments = factory_of(victim.student, victim.input_shape, classes)
     network, _ = load_pickle(LoadRequest(victim.model.path, arch, arguments, victim.input_shape))
     source = defense.queries or victim.validation
-    images, labels = (None, None) if source is None else labelled(source, bare)
+    images, labels = (None, None) if source is None else labelled(source.path, bare)
     known = [RULES, identity(victim), None if source is None else identity(source)]
 
     def kept(key: str, drawn: nn.Module, train: Callable[[nn.Module], nn.Module]) -> nn.Module:

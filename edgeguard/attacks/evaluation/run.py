@@ -9,11 +9,11 @@ from pathlib import Path
 from edgeguard.attacks.evaluation.cache import Store
 from edgeguard.attacks.evaluation.cell import Cell
 from edgeguard.attacks.evaluation.clones import CachedTrainer
-from edgeguard.attacks.evaluation.images import pool_of, test_images
 from edgeguard.attacks.evaluation.machine import machine, versions
 from edgeguard.attacks.evaluation.records import CellRecord
 from edgeguard.attacks.evaluation.theft import stolen
 from edgeguard.attacks.evaluation.victims import plain, respondent
+from edgeguard.attacks.images import pool_of, test_images
 from edgeguard.attacks.metrics import theft, utility
 from edgeguard.attacks.thief import Thief
 from edgeguard.attacks.training import predict, train
@@ -31,10 +31,10 @@ def run_cell(cell: Cell, cache_root: Path) -> CellRecord:
     started = time.perf_counter()
     store = Store(cache_root)
     asked, owned = respondent(cell, store), plain(cell, store)
-    inputs, labels = test_images(cell.test, asked.box, owned.classes)
+    inputs, labels = test_images(cell.test.path, asked.box, owned.classes)
     answers, posteriors = asked.answers(inputs, store), owned.answers(inputs, store)
     thief = Thief(cell.student, cell.recipe, CachedTrainer(store, train), asked.knowledge, cell.seed)
-    pool = None if cell.pool is None else pool_of(cell.pool, asked.box)
+    pool = None if cell.pool is None else pool_of(cell.pool.data.path, asked.box, cell.pool.limit)
     clone, exposed = stolen(cell, asked, pool, thief, lambda images: owned.answers(images, store))
     named = cell.name
     return CellRecord(

@@ -11,9 +11,9 @@ import torch
 from edgeguard.attacks.evaluation.cache import Store
 from edgeguard.attacks.evaluation.cell import Cell
 from edgeguard.attacks.evaluation.grid_file import read_grid
-from edgeguard.attacks.evaluation.images import labelled
 from edgeguard.attacks.evaluation.run import run_cell
 from edgeguard.attacks.evaluation.victims import plain, respondent
+from edgeguard.attacks.images import labelled
 from edgeguard.attacks.isolation import seeded
 from edgeguard.attacks.students.lenet import lenet
 from edgeguard.errors import UsageError
@@ -46,7 +46,7 @@ def test_a_peer_is_attacked_like_a_defense(tmp_path: Path) -> None:
     peer = 'baseline = "adaptive-misinformation"\nparams = { tau = 0.95, epochs = 1 }'
     bare, defended = written(tmp_path, peer)
     store = Store(tmp_path / "cache")
-    inputs, _ = labelled(defended.test, plain(defended, store).box)
+    inputs, _ = labelled(defended.test.path, plain(defended, store).box)
     plainly, peerly = (respondent(cell, store).answers(inputs, store) for cell in (bare, defended))
     moved = np.abs(plainly - peerly).sum(axis=1) > 1e-3
     # Where the gate lets pass, torch says what the exported artifact says.
@@ -60,7 +60,7 @@ def test_a_peer_is_attacked_like_a_defense(tmp_path: Path) -> None:
 def test_what_its_owner_asks_is_no_part_of_a_peers_past(tmp_path: Path) -> None:
     _, defended = written(tmp_path, 'baseline = "modelguard-s"\nparams = { epsilon = 1.0 }')
     store = Store(tmp_path / "cache")
-    inputs, _ = labelled(defended.test, plain(defended, store).box)
+    inputs, _ = labelled(defended.test.path, plain(defended, store).box)
     asked_first, asked_after = respondent(defended, store), respondent(defended, store)
     first = asked_first.box.ask(inputs[:20])
     asked_after.answers(inputs, store)
