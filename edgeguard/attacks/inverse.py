@@ -47,7 +47,7 @@ def fit_inverse(answers: Array, posteriors: Array, seed: int) -> Callable[[Array
         steps = _EPOCHS * -(-len(inputs) // _BATCH)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=steps)
         for _ in range(_EPOCHS):
-            for chosen in torch.randperm(len(inputs)).split(_BATCH):
+            for chosen in torch.randperm(len(inputs)).split(_BATCH):  # type: ignore[no-untyped-call]
                 optimizer.zero_grad()
                 nn.functional.cross_entropy(network(inputs[chosen]), targets[chosen]).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()

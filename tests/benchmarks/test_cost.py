@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cost.variants import CONTROLS, listed
+from edgeguard.attacks.baselines.registry import PEERS
 
 ROOT = Path(__file__).resolve().parents[2]
 _NUMBER = r"\d+\.\d+"
@@ -40,3 +41,15 @@ def test_the_post_processor_has_a_line_for_each_head() -> None:
     for line in found:
         assert re.fullmatch(rf"[A-Za-z+/-]+ (float32|uint8) 10 1 {_NUMBER} {_NUMBER} {_NUMBER}", line)
     assert len(found) == 6
+
+
+@pytest.mark.slow
+@pytest.mark.reference
+def test_every_peer_has_its_line(reference: Path) -> None:
+    options = ("--nets", "lenet-fashion", "--reference", str(reference))
+    found = [line.split(" | ") for line in lines("query_cost.py", *options)]
+    names = {name for _, group, name, *_ in found if group == "torch"}
+    assert names > set(PEERS)
+    for _, _, name, ratio, low, high, *_ in found:
+        assert 0 < float(low) <= float(ratio) <= float(high)
+        assert (float(ratio) == 1) >= (name == "undefended")

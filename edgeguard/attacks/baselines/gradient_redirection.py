@@ -31,14 +31,14 @@ _AVERAGED = 500
 class GradientRedirection:
     """Parameters of GRAD^2.
 
-    :param epsilon: largest L1 distance from the posterior, in [0, 2].
+    :param epsilon: largest L1 distance from the posterior, in [0, 2]; from 1 on, sure answers change their argmax.
     :param direction: ``ones`` raises every weight, as the paper does; ``against`` goes back on the mean gradient of the
         owner's images.
     :param epochs: passes over the owner's images that the surrogate is taught in; 0 leaves it random.
     :param student: its architecture, as ``resnet20/4``; empty for the victim's.
     """
 
-    epsilon: float = 1.0
+    epsilon: float = 0.9
     direction: str = "ones"
     epochs: int = 0
     student: str = ""

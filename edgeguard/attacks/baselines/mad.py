@@ -41,13 +41,14 @@ _FEW = 10
 class _Parameters:
     """Parameters of MAD.
 
-    :param epsilon: largest L1 distance from the posterior, in [0, 2].
+    :param epsilon: largest L1 distance from the posterior, in [0, 2]; from 1 on, sure answers change their argmax in
+        MAD.
     :param layers: whose weights the gradients are of: ``last`` or ``all``.
     :param epochs: passes over the owner's images that the surrogate is taught in; 0 leaves it random.
     :param student: its architecture, as ``resnet20/4``; empty for the victim's.
     """
 
-    epsilon: float = 1.0
+    epsilon: float = 0.9
     layers: str = "last"
     epochs: int = 0
     student: str = ""
