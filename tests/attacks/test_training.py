@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from edgeguard.attacks.isolation import isolated
 from edgeguard.attacks.recipe import Recipe
 from edgeguard.attacks.students.registry import Student
-from edgeguard.attacks.training import predict, rate_at, train
+from edgeguard.attacks.training import _attempt, has_learnt, predict, rate_at, train
 from edgeguard.attacks.transfer import Lesson
 from edgeguard.errors import UsageError
 
@@ -49,6 +49,27 @@ def lesson(count: int = 64, **how: int) -> Lesson:
 def accuracy(network: torch.nn.Module) -> float:
     images, labels = stripes(200, seed=1)
     return float((predict(network, images).argmax(axis=1) == labels).mean())
+
+
+class _Constant(torch.nn.Module):
+    """Always answers the same."""
+
+    def __init__(self, logits: Array) -> None:
+        super().__init__()
+        self.logits = torch.nn.Parameter(torch.from_numpy(logits.astype(np.float32)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.logits.expand(len(x), -1)
+
+
+class _Right(_Constant):
+    """Knows the labels of a lesson by heart, in order."""
+
+    def __init__(self, labels: Array) -> None:
+        super().__init__(3 * np.eye(CLASSES)[labels])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.logits[: len(x)]
 
 
 @pytest.mark.parametrize("objective", ["supervised", "s4l"])
@@ -116,6 +137,25 @@ def test_leaves_the_lesson_alone() -> None:
     train(SMALL, given_lesson, Recipe(epochs=1, objective="s4l"), 0)
     np.testing.assert_array_equal(given_lesson.inputs, images)
     np.testing.assert_array_equal(given_lesson.targets, targets)
+
+
+def test_a_rate_that_kills_the_student_is_halved() -> None:
+    # Without BatchNorm a LeNet dies of such a rate: all its rectifiers close, and it always answers the same.
+    images, labels = stripes(64, size=16)
+    taught = Lesson(images, np.eye(CLASSES, dtype=np.float32)[labels], np.arange(64))
+    recipe = replace(QUICK, epochs=20, rate=1.0)
+    once = _attempt(Student("lenet"), taught, recipe, 0)
+    assert not has_learnt(once, taught)
+    assert has_learnt(train(Student("lenet"), taught, recipe, 0), taught)
+
+
+def test_nothing_is_learnt_from_alike_targets() -> None:
+    flat = Lesson(lesson().inputs, np.full((64, CLASSES), 1 / CLASSES, np.float32), np.arange(64))
+    assert has_learnt(_Constant(np.zeros(CLASSES)), flat)
+    assert not has_learnt(_Constant(np.zeros(CLASSES)), lesson())
+    assert not has_learnt(_Constant(np.full(CLASSES, np.nan)), lesson())
+    labels = lesson().targets.argmax(axis=1)
+    assert has_learnt(_Right(labels), lesson())
 
 
 def test_learns_soft_targets_as_they_are() -> None:
