@@ -40,13 +40,12 @@ _DEAR = ("mad", "mad, all weights", "mad-argmax", "grad2", "modelguard-w", "adap
 _EXPLAINED = (
     "Load average {:.1f} when the run began and {:.1f} at its end, on {} cores; the run itself is 1 of it, at "
     "niceness {}. Batch 1, one thread, all in one run in turn; {} fresh processes of {} blocks, 95 % intervals by "
-    "Student's t over processes. *Ratio*: to the undefended victim, the first row of its group. *Added*: "
-    "microseconds beyond it. All microseconds are those of this machine in this run. A second network or a "
-    "surrogate is as large as the victim. `modelguard-w` is solved by code of ours, not by the solver of linear "
-    "programs that its authors call; MAD's gradients are those of the last matrix, as its authors' are, unless all "
-    "weights are named. Defenses with `numpy` follow the torch network on the host. Where a column adds nothing "
-    "that can be told from noise, *>* is the lower end of what the peer adds over the upper end of what the column "
-    "adds."
+    "Student's t over processes. *Ratio*: to the undefended victim, the first row of its group. *Added*: microseconds "
+    "beyond it. All microseconds are those of this machine in this run. A second network or a surrogate is as large as "
+    "the victim. `modelguard-w` is solved by code of ours, not by the solver of linear programs that its authors call; "
+    "MAD's gradients are those of the last matrix, as its authors' are, unless all weights are named. Defenses with "
+    "`numpy` follow the torch network on the host. Where a column adds nothing that can be told from noise, *>* is the "
+    "lower end of what the peer adds over the upper end of what the column adds."
 )
 _SEED = ("torch", "dcp, numpy")
 # Khaled et al., arXiv 2309.01838, abstract.

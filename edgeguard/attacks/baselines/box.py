@@ -26,7 +26,16 @@ def peer_box(
     :param seed: of further networks.
     :raises UsageError: the victim lacks what the peer needs.
     """
-    return BlackBox(peer.name, peer.answerer(victim, seed), input_shape, preprocess)
+    from edgeguard.attacks.isolation import isolated
+
+    answerer = peer.answerer(victim, seed)
+
+    def answer(inputs: Array) -> Array:
+        # Networks of one query are too small to be shared among threads, least of all on a busy machine.
+        with isolated():
+            return answerer(inputs)
+
+    return BlackBox(peer.name, answer, input_shape, preprocess)
 
 
 def knowledge_of_peer(peer: Peer) -> Knowledge:
