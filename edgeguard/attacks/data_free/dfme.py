@@ -4,7 +4,7 @@ The student is taught the victim's logits, recovered from its posteriors, by the
 generator is taught to make that difference large.
 
 The paper's values are for 2 to 20 million queries and students with BatchNorm: batches of 256, rates of 0.1 (by
-descent) and 1e-4 that fall to three tenths after 10, 30 and 50 % of the attack. These are for a hundredth of that:
+descent) and 1e-4 that fall to three tenths after 10, 30 and 50 % of the attack. These are for a tenth of that or less:
 smaller batches are more steps for the same queries, and the rates fall along a cosine, as a rate that falls after 10 %
 leaves the student before it knows anything.
 """

@@ -5,8 +5,8 @@ again from images asked before, which keeps it from forgetting and costs nothing
 cosine.
 
 The paper's values are for millions of queries and students with BatchNorm: batches of 128, 10 directions, descent with
-rates of 0.1 and 1e-4 for student and generator. These are for a hundredth of that: smaller batches are more steps for
-the same queries, and further directions cost the student more images than they give the generator.
+rates of 0.1 and 1e-4 for student and generator. These are for a tenth of that or less: smaller batches are more steps
+for the same queries, and of 10 directions the generator would take two thirds of them.
 """
 
 from __future__ import annotations
