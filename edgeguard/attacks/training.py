@@ -30,6 +30,8 @@ _BLOCK = 500
 # How often training is begun that came to nothing, and the share of what there is to learn below which it did.
 _ATTEMPTS = 4
 _LEAST = 0.02
+# Nats that targets tell beyond their mean, below which they are all alike.
+_NOTHING = 0.01
 _LOOKED_AT = 2000
 _TINY = 1e-9
 
@@ -75,8 +77,11 @@ def has_learnt(network: nn.Module, lesson: Lesson) -> bool:
     mean = targets.mean(axis=0)
     constant = -(mean * np.log(np.maximum(mean, _TINY))).sum()
     entropy = -(targets * np.log(np.maximum(targets, _TINY))).sum(axis=1).mean()
-    # Of what targets tell beyond their mean it must know something; NaN is never less.
-    return bool(loss < constant - _LEAST * (constant - entropy) + _TINY)
+    told = constant - entropy
+    if told < _NOTHING:
+        return bool(np.isfinite(loss))
+    # Of what the targets tell beyond their mean it must know something; NaN is never less.
+    return bool(loss < constant - _LEAST * told)
 
 
 def _attempt(student: Student, lesson: Lesson, recipe: Recipe, seed: int) -> nn.Module:
