@@ -53,6 +53,7 @@ def test_what_cannot_be_read_is_unknown(subject: Subject, tmp_path: Path, monkey
     assert (moment.frequency_khz, moment.temperature_c, moment.throttled) == (None, None, None)
 
 
+@pytest.mark.serial
 def test_the_machine_is_watched_while_it_runs(
     subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,6 +75,7 @@ def test_the_machine_is_watched_while_it_runs(
     assert (last.frequency_khz, last.temperature_c, last.throttled) == (1_500_000, 85.0, ("throttled",))
 
 
+@pytest.mark.serial
 def test_what_came_and_went_between_two_readings_is_told_once(
     subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
