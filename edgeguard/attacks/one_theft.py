@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,6 @@ __all__ = ["Asked", "Plan", "artifact_victim", "commit", "model_victim", "plan"]
 
 Array = np.ndarray[Any, Any]
 
-_BLOCK = 256
 _DEFAULT_QUERIES = 10_000
 
 
@@ -75,7 +74,7 @@ class Asked:
     box: BlackBox
     classes: int
     knowledge: Knowledge = NOTHING
-    plain: Callable[[Array], Array] | None = None
+    plain: BlackBox | None = None
 
 
 def plan(strategy: str, choice: str, data_free: str | None, pool: Path | None, queries: int | None) -> Plan:
@@ -105,8 +104,10 @@ def artifact_victim(path: Path) -> Asked:
     artifact = open_artifact(path)
     manifest = artifact.manifest
     knowledge = NOTHING if manifest.defense is None else knowledge_of(recorded_defense(manifest.defense))
-    _, plain, _ = references(artifact)
-    return Asked(path.name, artifact_box(path), manifest.classes, knowledge, plain)
+    box = artifact_box(path)
+    _, answer, _ = references(artifact)
+    plain = None if answer is None else replace(box, answer=answer)
+    return Asked(path.name, box, manifest.classes, knowledge, plain)
 
 
 def model_victim(request: LoadRequest, preprocess: Callable[[tuple[int, ...]], Preprocess | None]) -> Asked:
@@ -116,7 +117,7 @@ def model_victim(request: LoadRequest, preprocess: Callable[[tuple[int, ...]], P
     """
     box = posterior_box(request, preprocess)
     classes = box.ask(np.zeros((1, *box.input_shape), np.float32)).shape[1]
-    return Asked(request.path.name, box, classes, NOTHING, box.ask)
+    return Asked(request.path.name, box, classes, NOTHING, box)
 
 
 def commit(
@@ -148,7 +149,7 @@ def commit(
         done = steal(oracle, pool, queries, find_queries(chosen.choice), strategy, thief)
         clone, images = done.clone, len(done.lesson)
         if asked.plain is not None:
-            truth = _all(asked.plain, done.transfer.inputs)
+            truth = Oracle(asked.plain).ask(done.transfer.inputs)
             bought = exposure(
                 done.transfer.queries, done.transfer.answers, truth, done.lesson.targets, done.lesson.kept
             )
@@ -156,13 +157,9 @@ def commit(
     if tested is not None:
         tell("measuring the clone")
         inputs, labels = tested
-        answers = _all(asked.box.ask, inputs)
+        answers = Oracle(asked.box).ask(inputs)
         got = theft(predict(clone, inputs), answers, labels)
-        worth = None if asked.plain is None else utility(answers, _all(asked.plain, inputs), labels)
+        worth = None if asked.plain is None else utility(answers, Oracle(asked.plain).ask(inputs), labels)
     return clone, Loot(
         asked.name, chosen.attack, chosen.choice, oracle.asked, images, str(student), recipe, seed, worth, bought, got
     )
-
-
-def _all(answer: Callable[[Array], Array], inputs: Array) -> Array:
-    return np.concatenate([answer(inputs[start : start + _BLOCK]) for start in range(0, len(inputs), _BLOCK)])
