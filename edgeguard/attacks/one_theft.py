@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from edgeguard.export.loading import LoadRequest
 
 __all__ = ["Asked", "Plan", "artifact_victim", "commit", "model_victim", "plan"]
-
-Array = np.ndarray[Any, Any]
 
 _DEFAULT_QUERIES = 10_000
 
