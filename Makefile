@@ -9,11 +9,12 @@ JOBS ?= 2
 # The core of the emulated device: cortex-a53 (Raspberry Pi 3, Zero 2 W), cortex-a72 (4) or cortex-a76 (5).
 CORE ?= cortex-a76
 
-.PHONY: help setup demo test device device-tools lint type format clean
+.PHONY: help setup demo test test-long device device-tools lint type format clean
 
 help:
 	@echo "make demo     train, export, verify and measure a small network: the whole story"
 	@echo "make test     the test suite"
+	@echo "make test-long  what takes too long for every change: kills at every moment, boots of whole images"
 	@echo "make device   build and start the emulated Raspberry Pi (CORE=$(CORE)); again: the one that runs"
 	@echo "make lint     ruff"
 	@echo "make type     mypy, strict"
@@ -39,8 +40,11 @@ demo: $(READY)
 # Tests that measure time run alone, before the others share the cores.
 test: $(READY)
 	@if grep -rqs --include='*.py' 'mark\.serial' tests; then $(BIN)/python -m pytest -m serial; fi
-	$(BIN)/python -m pytest -m "not serial" -n $(JOBS) --dist worksteal
+	$(BIN)/python -m pytest -m "not serial and not long" -n $(JOBS) --dist worksteal
 	$(BIN)/python -m pytest device_tests
+
+test-long: $(READY)
+	$(BIN)/python -m pytest -m long -n $(JOBS) --dist worksteal
 
 device: $(READY)
 	$(BIN)/python -m device_tests.emulator start --core $(CORE)

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 _SECTION = re.search(r"## On a Raspberry Pi\n.*?```sh\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
 LINES = [] if _SECTION is None else _SECTION[1].strip().splitlines()
 
-pytestmark = [pytest.mark.device, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.device, pytest.mark.long, pytest.mark.timeout(600)]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from edgeguard.artifact import lab_directory, open_artifact
 from edgeguard.digests import file_digest
 from tests.artifacts import SIZE, random_images, random_network
 
-KILLS = 50
+# Exports that are killed, of which some must die before the switch and some after it.
+FEW, MANY = 15, 50
 SEED = 20_261_124
 
 
@@ -67,7 +68,7 @@ class Case:
 
     def kill_while_staged(self) -> None:
         """Kill an export the moment that its staging directory appears, again if it was too quick."""
-        for _ in range(KILLS):
+        for _ in range(MANY):
             self.restore()
             for stale in self.folder.glob(f".{self.output.name}.tmp-*"):
                 shutil.rmtree(stale)
@@ -78,7 +79,7 @@ class Case:
                 process.communicate()
             if self._staged():
                 return
-        raise AssertionError(f"no export of {KILLS} was caught while it wrote")
+        raise AssertionError(f"no export of {MANY} was caught while it wrote")
 
     def _staged(self) -> bool:
         return any(name.startswith(f".{self.output.name}.tmp-") for name in os.listdir(self.folder))
@@ -146,7 +147,8 @@ def _wait_for_writing(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.slow
-def test_killed_at_random_times(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [FEW, pytest.param(MANY, marks=pytest.mark.long)])
+def test_killed_at_random_times(tmp_path: Path, kills: int) -> None:
     """Two exports at once, one over an old artifact, one where nothing stood before."""
     over, fresh = Case(tmp_path / "over"), Case(tmp_path / "fresh")
     # Another target: an artifact that the export would not write itself.
@@ -155,7 +157,7 @@ def test_killed_at_random_times(tmp_path: Path) -> None:
     new = [exported(case, "--int8") for case in (over, fresh)]
     assert old not in new
     with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(_kill, (over, fresh), (old, None), new, (SEED, SEED + 1)))
+        found = list(pool.map(_kill, (over, fresh), (old, None), new, (SEED, SEED + 1), (kills, kills)))
     for case, earlier, expected, states in zip((over, fresh), (old, None), new, found, strict=True):
         # Some died before it, some after it.
         assert set(states) == {earlier, expected}
@@ -167,12 +169,12 @@ def test_killed_at_random_times(tmp_path: Path) -> None:
         assert case.leftovers() == []
 
 
-def _kill(case: Case, old: str | None, new: str, seed: int) -> list[str | None]:
+def _kill(case: Case, old: str | None, new: str, seed: int, kills: int) -> list[str | None]:
     """The states that the kills left."""
     generator = random.Random(seed)
     states: list[str | None] = []
     case.measure()
-    while len(states) < KILLS:
+    while len(states) < kills:
         case.restore()
         # Half of them anywhere, half of them into what writes.
         died = case.killed(generator.uniform(0, 1), writing=len(states) % 2 == 1)

@@ -6,7 +6,7 @@ import itertools
 import shlex
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,13 +21,13 @@ from edgeguard.fleet.deploy import Deployment, deploy, roll_back
 from edgeguard.fleet.deploy_environment import fetched_once
 from edgeguard.fleet.deploy_store import Place
 from edgeguard.fleet.deploy_verify import complaint
-from edgeguard.fleet.doctor import ask_before_deploy
+from edgeguard.fleet.doctor import Facts, ask_before_deploy
 from edgeguard.fleet.ssh import UNATTENDED, Ssh
 from edgeguard.fleet.transport import Transport
 from tests.artifacts import make_artifact
 from tests.fleet.boards import NAME, Silent, Wrapped, version_of
 
-pytestmark = [pytest.mark.device, pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.device, pytest.mark.timeout(1200)]
 
 DIRECTORY = "deployed"
 _FILL = (
@@ -79,16 +79,25 @@ class Pi:
         assert self.answering() == before
 
 
-@pytest.fixture(scope="module")
-def pi(emulated: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pi]:
-    """With edgeguard installed from wheels that were carried along, and an artifact."""
+@pytest.fixture(scope="session")
+def installed(emulated: Machine, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pi, Facts]:
+    """With edgeguard installed from wheels that were carried along, and an artifact; and what doctor found before.
+
+    Once a worker, as the device is: between two tests of this file a worker may run tests of others.
+    """
     device = Pi(emulated, tmp_path_factory.mktemp("artifacts"))
-    with device.ssh() as transport, pytest.MonkeyPatch.context() as patch:
+    with device.ssh() as transport:
         facts = ask_before_deploy(transport, DIRECTORY)
         assert device.deploy(device.fresh(), transport).environment_built
-        # It takes longer than all the rest, and the device stays what it is.
-        patch.setattr(deploying, "ask_before_deploy", lambda *_: facts)
-        yield device
+    return device, facts
+
+
+@pytest.fixture
+def pi(installed: tuple[Pi, Facts], monkeypatch: pytest.MonkeyPatch) -> Pi:
+    """The device as it was found: asking it again takes longer than all the rest, and it stays what it is."""
+    device, facts = installed
+    monkeypatch.setattr(deploying, "ask_before_deploy", lambda *_: facts)
+    return device
 
 
 def test_neither_torch_nor_onnx_is_installed_there(pi: Pi) -> None:
@@ -129,7 +138,11 @@ class _Cutting(Wrapped):
 
 
 # The 5th command writes the version, the 6th verifies it, the 9th switches to it, the 10th verifies again.
-@pytest.mark.parametrize(("command", "delay"), [(5, 0.3), (5, 0.6), (6, 0.1), (9, 0.3), (9, 0.6), (10, 0.1)])
+@pytest.mark.parametrize(
+    ("command", "delay"),
+    [(5, 0.3), (9, 0.3)]
+    + [pytest.param(*late, marks=pytest.mark.long) for late in ((5, 0.6), (6, 0.1), (9, 0.6), (10, 0.1))],
+)
 def test_a_power_cut(pi: Pi, command: int, delay: float) -> None:
     before, artifact = pi.answering(), pi.fresh()
     after = version_of(artifact)

@@ -54,11 +54,14 @@ class _Dying(Wrapped):
 
 
 @pytest.mark.slow
-def test_killed_on_the_device_in_each_of_its_commands(used: Board, first: Path, second: Path, tmp_path: Path) -> None:
-    """A new environment and a new version, so that everything is moved; each command is killed early, or late."""
+@pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.long)])
+def test_killed_on_the_device_in_its_commands(
+    used: Board, first: Path, second: Path, tmp_path: Path, step: int
+) -> None:
+    """A new environment and a new version, so that everything is moved; a command is killed early, or late."""
     old, new = version_of(first), version_of(second)
     seen = []
-    for turn in itertools.count(1):
+    for turn in itertools.count(1, step):
         board = used.carrying(fake_wheels(tmp_path / f"wheels-{turn}", f"other{turn}"))
         artifact, before, after = (second, old, new) if used.answering() == old else (first, new, old)
         dying = _Dying(used.transport, turn, 6 if turn % 2 else 24)

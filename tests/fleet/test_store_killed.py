@@ -1,4 +1,4 @@
-"""The device's store, killed at every single call that touches the file system."""
+"""The device's store, killed at calls that touch the file system: at every single one in the long run."""
 
 from __future__ import annotations
 
@@ -31,14 +31,21 @@ def put(root: Path, original: Path) -> None:
         shutil.copytree(original, root, symlinks=True)
 
 
+# Calls from one kill to the next.
+EVERY = pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.long)])
+
+
+@EVERY
 @pytest.mark.parametrize("before", [(), (OLD,), (OLDER, OLD)], ids=["first", "second", "third"])
-def test_at_every_moment_the_old_or_the_new_version_is_current(scratch: Path, before: tuple[Version, ...]) -> None:
+def test_at_every_moment_the_old_or_the_new_version_is_current(
+    scratch: Path, before: tuple[Version, ...], step: int
+) -> None:
     root, original = scratch / "model", scratch / "original"
     for version in before:
         bring(original, version)
     earlier = before[-1].name if before else None
     states = []
-    for event in itertools.count(1):
+    for event in itertools.count(1, step):
         put(root, original)
         if not killed_at(event, lambda _: bring(root, NEW) and None):
             break
@@ -52,15 +59,16 @@ def test_at_every_moment_the_old_or_the_new_version_is_current(scratch: Path, be
     # Killed before and after the one rename that decides, and never back again.
     assert set(states) == {earlier, NEW.name}
     assert states == sorted(states, key=lambda state: state == NEW.name)
-    assert len(states) > 50
+    assert event > 50
 
 
-def test_a_repair_never_makes_it_worse(scratch: Path) -> None:
+@EVERY
+def test_a_repair_never_makes_it_worse(scratch: Path, step: int) -> None:
     root, original = scratch / "model", scratch / "original"
     bring(original, OLD)
     (original / "current" / "golden.bin").chmod(0o600)
     (original / "current" / "golden.bin").write_bytes(b"GOLDEN")
-    for event in itertools.count(1):
+    for event in itertools.count(1, step):
         put(root, original)
         if not killed_at(event, lambda _: bring(root, OLD) and None):
             break

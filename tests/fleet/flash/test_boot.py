@@ -69,7 +69,7 @@ def flashed(tmp_path: Path) -> Iterator[Flashed]:
 
 
 @pytest.mark.device
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_flashed_image_boots_lets_the_key_in_and_has_the_artifact_installed_and_verified(flashed: Flashed) -> None:
     """One test, for a boot takes minutes."""
