@@ -19,7 +19,8 @@ from edgeguard.calibration.observers import Observer, Range, TensorStats
 from edgeguard.calibration.observers.base import BINS
 from edgeguard.calibration.sets import DataSet
 from edgeguard.errors import BadModel
-from edgeguard.runtimes.ort_session import first_line, open_session
+from edgeguard.runtimes.first_line import first_line
+from edgeguard.runtimes.ort_session import open_session
 
 __all__ = ["BATCH", "Collected", "HalvesReport", "collect"]
 

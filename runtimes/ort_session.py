@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeguard.errors import BadModel
+from edgeguard.runtimes.first_line import first_line
 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["answerer", "first_line", "open_session", "run_session"]
+__all__ = ["answerer", "open_session", "run_session"]
 
 Array = np.ndarray[Any, Any]
 
@@ -92,9 +93,3 @@ def answerer(model: Path | bytes, batch: int | None) -> Callable[[Array], Array]
     """
     session = open_session(model)
     return lambda inputs: run_session(session, inputs, batch)
-
-
-def first_line(error: Exception) -> str:
-    """What an exception of a native library says, without its backtrace."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from edgeguard.errors import BadModel, UnsafeFile
-from edgeguard.runtimes.ort_session import first_line
+from edgeguard.runtimes.first_line import first_line
 
 __all__ = ["load_exported_program"]
 

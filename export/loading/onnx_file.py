@@ -21,7 +21,7 @@ from edgeguard.export.loading.onnx_probe import probe_onnx
 from edgeguard.export.loading.onnx_tensors import check_constants, graphs_of, load_external_data, nodes_of
 from edgeguard.export.loading.onnx_text import check_text
 from edgeguard.export.loading.shapes import MAX_ELEMENTS, MAX_NODES, check_input_shape
-from edgeguard.runtimes.ort_session import first_line
+from edgeguard.runtimes.first_line import first_line
 
 __all__ = ["is_quantized", "load_onnx", "read_onnx"]
 

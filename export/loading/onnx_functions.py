@@ -9,7 +9,7 @@ from onnx import GraphProto, ModelProto, NodeProto, inliner
 from edgeguard.errors import BadModel, UnsafeFile
 from edgeguard.export.loading.files import MAX_BYTES
 from edgeguard.export.loading.shapes import MAX_NODES
-from edgeguard.runtimes.ort_session import first_line
+from edgeguard.runtimes.first_line import first_line
 
 __all__ = ["check_functions", "inline_functions"]
 

@@ -13,7 +13,7 @@ import torch
 
 from edgeguard.errors import BadModel, UnsafeFile, UsageError
 from edgeguard.export.loading.base import LoadRequest
-from edgeguard.runtimes.ort_session import first_line
+from edgeguard.runtimes.first_line import first_line
 
 __all__ = ["build_network", "load_pickle"]
 

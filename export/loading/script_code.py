@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from edgeguard.errors import BadModel, UnsafeFile
-from edgeguard.runtimes.ort_session import first_line
+from edgeguard.runtimes.first_line import first_line
 
 __all__ = ["check_script"]
 

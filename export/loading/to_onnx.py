@@ -14,7 +14,8 @@ import torch
 from onnx import ModelProto
 
 from edgeguard.errors import BadModel, EdgeguardError, GuardFailed
-from edgeguard.runtimes.ort_session import first_line, open_session, run_session
+from edgeguard.runtimes.first_line import first_line
+from edgeguard.runtimes.ort_session import open_session, run_session
 from edgeguard.staging import scratch_directory
 
 __all__ = ["INPUT", "OUTPUT", "module_to_onnx", "program_to_onnx", "script_to_onnx"]

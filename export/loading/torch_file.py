@@ -13,7 +13,7 @@ from edgeguard.export.loading.pickled import load_pickle
 from edgeguard.export.loading.script_code import check_script
 from edgeguard.export.loading.shapes import check_input_shape
 from edgeguard.export.loading.to_onnx import module_to_onnx, program_to_onnx, script_to_onnx
-from edgeguard.runtimes.ort_session import first_line
+from edgeguard.runtimes.first_line import first_line
 
 __all__ = ["load_torch"]
 

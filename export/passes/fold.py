@@ -13,7 +13,7 @@ import onnx
 from onnx import ModelProto
 
 from edgeguard.errors import BadModel, GuardFailed
-from edgeguard.runtimes.ort_session import first_line
+from edgeguard.runtimes.first_line import first_line
 from edgeguard.staging import scratch_directory
 
 __all__ = ["Fold", "optimized"]
