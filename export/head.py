@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.head import Head, posterior
 from edgeguard.errors import BadModel
+from edgeguard.export.found_head import ANSWER, LOGITS, FoundHead, class_count
 from edgeguard.export.inference import inferred
 from edgeguard.export.names import rename_value, step_aside
 from edgeguard.export.onnx_ops import PREFIX, OnnxOps
 from edgeguard.export.passes.opset import model_opset
 from edgeguard.export.passes.tidy import remove_dead_nodes
 
-__all__ = ["ANSWER", "LOGITS", "FoundHead", "attach", "cut_to_logits", "expose_integer_logits", "find_head"]
+__all__ = ["attach", "cut_to_logits", "expose_integer_logits", "find_head"]
 
-LOGITS = "logits"
-ANSWER = "probabilities"
 # Operators that only change the shape of what they carry, or nothing at all.
 _CARRIERS = frozenset({"Identity", "Flatten", "Reshape", "Squeeze", "Dropout"})
 _NORMALISERS = frozenset({"Softmax", "LogSoftmax"})
@@ -31,26 +28,7 @@ _INDEPENDENT = frozenset({"Sigmoid", "HardSigmoid", "QLinearSigmoid"})
 _FLATTEN = "edgeguard_flatten"
 
 
-@dataclass(frozen=True, slots=True)
-class FoundHead:
-    """The end of a classifier.
-
-    :param kind: what the graph returns: ``logits``, ``posterior`` (softmax) or ``log-posterior`` (log-softmax).
-    :param logits: the value to defend; for logits the graph's own output.
-    :param classes: number of classes.
-    """
-
-    kind: Literal["logits", "posterior", "log-posterior"]
-    logits: str
-    classes: int
-
-    def __str__(self) -> str:
-        """For a person."""
-        ends = {"logits": "logits", "posterior": "a softmax", "log-posterior": "a log-softmax"}[self.kind]
-        return f"a classifier of {self.classes} classes that ends in {ends}"
-
-
-def find_head(model: ModelProto) -> FoundHead:
+def find_head(model: ModelProto) -> FoundHead[str]:
     """What a classifier with one float output ends in.
 
     :raises BadModel: there is no classification head, with the reason.
@@ -69,7 +47,7 @@ def find_head(model: ModelProto) -> FoundHead:
             fix="Export the network up to its logits or probabilities",
         )
     shapes = _shapes(model)
-    classes = _class_count(output.name, shapes)
+    classes = class_count(output.name, shapes.get(output.name), axis=1)
     producers = {name: node for node in model.graph.node for name in node.output}
     value = output.name
     while value in producers and producers[value].op_type in _CARRIERS | _ROUNDERS:
@@ -99,7 +77,7 @@ def find_head(model: ModelProto) -> FoundHead:
     return FoundHead("posterior" if node.op_type == "Softmax" else "log-posterior", node.input[0], classes)
 
 
-def cut_to_logits(model: ModelProto, head: FoundHead) -> ModelProto:
+def cut_to_logits(model: ModelProto, head: FoundHead[str]) -> ModelProto:
     """A copy that returns its logits, float ``[batch, classes]``, under the name ``logits``.
 
     What followed them is removed. A trailing ``[batch, classes, 1, 1]`` is flattened.
@@ -186,28 +164,6 @@ def _shapes(model: ModelProto) -> dict[str, tuple[int | None, ...]]:
                 dim.dim_value if dim.HasField("dim_value") else None for dim in entry.type.tensor_type.shape.dim
             )
     return shapes
-
-
-def _class_count(output: str, shapes: dict[str, tuple[int | None, ...]]) -> int:
-    shape = shapes.get(output)
-    where = f"output {output!r}"
-    if shape is None:
-        raise BadModel("its shape cannot be inferred", where=where, fix="Pass --input-shape C,H,W")
-    trailing = [dim for dim in shape[2:] if dim != 1]
-    if len(shape) < 2 or trailing:
-        printed = ["batch" if index == 0 else "?" if dim is None else dim for index, dim in enumerate(shape)]
-        raise BadModel(
-            f"has shape {printed}; a classifier returns [batch, classes]",
-            where=where,
-            fix="edgeguard defends classifiers: detectors, segmenters and generators have no class posterior",
-        )
-    if shape[1] is None:
-        raise BadModel("its number of classes is unknown", where=where, fix="Pass --input-shape C,H,W")
-    if shape[1] < 2:
-        raise BadModel(
-            f"has {shape[1]} class", where=where, fix="A regression or a single sigmoid has no posterior to defend"
-        )
-    return shape[1]
 
 
 def _check_softmax_axis(node: NodeProto, shapes: dict[str, tuple[int | None, ...]], classes: int, opset: int) -> None:

@@ -15,7 +15,7 @@ from edgeguard.calibration.table import CalibrationTable
 from edgeguard.errors import GuardFailed
 from edgeguard.export.calibrating import obtain_table
 from edgeguard.export.checks import integer_mac_share, optimizer_difference
-from edgeguard.export.head import LOGITS
+from edgeguard.export.found_head import LOGITS
 from edgeguard.export.passes.base import run_passes
 from edgeguard.export.passes.quantize import Quantize, quantizable_tensors
 from edgeguard.export.prepare import Prepared

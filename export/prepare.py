@@ -11,7 +11,8 @@ from onnx import ModelProto
 
 from edgeguard.defenses.numpy_ops import NumpyOps
 from edgeguard.errors import BadModel, GuardFailed
-from edgeguard.export.head import FoundHead, cut_to_logits, find_head
+from edgeguard.export.found_head import FoundHead
+from edgeguard.export.head import cut_to_logits, find_head
 from edgeguard.export.loading import LoadedModel
 from edgeguard.export.passes.base import run_passes
 from edgeguard.export.passes.flat_bias import FlatBias
@@ -82,7 +83,7 @@ def _ending_in_logits(model: ModelProto, loaded: LoadedModel, noise: Array) -> t
     return Prepared(logits, run, head.classes), values
 
 
-def _check_logits(values: Array, count: int, head: FoundHead) -> None:
+def _check_logits(values: Array, count: int, head: FoundHead[str]) -> None:
     if values.shape != (count, head.classes):
         raise BadModel(f"the network returns {list(values.shape)} for a batch of {count}, not [batch, {head.classes}]")
     if values.min() >= 0 and np.abs(values.sum(axis=-1) - 1).max() < _SUM:

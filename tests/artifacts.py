@@ -26,8 +26,9 @@ from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.head import Head
 from edgeguard.defenses.postprocess import PostProcessor
 from edgeguard.defenses.record import record_of
+from edgeguard.export.found_head import LOGITS
 from edgeguard.export.golden import choose_goldens
-from edgeguard.export.head import LOGITS, attach, cut_to_logits, expose_integer_logits, find_head
+from edgeguard.export.head import attach, cut_to_logits, expose_integer_logits, find_head
 from edgeguard.export.packing import Package, publish
 from edgeguard.export.passes.quantize import Quantize, probe, quantizable_tensors
 from edgeguard.manifest import CalibrationFacts, Manifest, ModelFacts, QuantizationFacts, SourceFacts

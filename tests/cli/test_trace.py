@@ -14,7 +14,7 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from edgeguard.defenses.decoys import derangements
-from edgeguard.export.head import LOGITS
+from edgeguard.export.found_head import LOGITS
 from edgeguard.keys import write_key
 from tests.artifacts import make_artifact, random_images, random_network
 from tests.attacks.answers import KEY, following

@@ -11,7 +11,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from edgeguard.calibration.collect import collect
 from edgeguard.calibration.observers import Range, find_observer
 from edgeguard.calibration.sets import array_set
-from edgeguard.export.head import LOGITS
+from edgeguard.export.found_head import LOGITS
 from edgeguard.export.passes.quantize import probe, quantizable_tensors
 from edgeguard.export.prepare import Prepared
 from edgeguard.runtimes.ort_session import answerer, open_session, run_session

@@ -12,7 +12,8 @@ from edgeguard.defenses.head import Head
 from edgeguard.defenses.numpy_ops import NumpyOps
 from edgeguard.defenses.postprocess import PostProcessor
 from edgeguard.errors import BadModel
-from edgeguard.export.head import ANSWER, LOGITS, attach, cut_to_logits, expose_integer_logits, find_head
+from edgeguard.export.found_head import ANSWER, LOGITS
+from edgeguard.export.head import attach, cut_to_logits, expose_integer_logits, find_head
 from edgeguard.export.onnx_ops import PREFIX
 from edgeguard.export.passes.quantize import Quantize
 from edgeguard.targets import find_target

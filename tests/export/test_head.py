@@ -10,7 +10,8 @@ from edgeguard.defenses.dcp import Dcp
 from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.head import Head
 from edgeguard.errors import BadModel
-from edgeguard.export.head import LOGITS, attach, cut_to_logits, find_head
+from edgeguard.export.found_head import LOGITS
+from edgeguard.export.head import attach, cut_to_logits, find_head
 from tests.export.graphs import Array, build, count, node, random_inputs, run
 
 WEIGHTS: dict[str, Array] = {"w": np.random.default_rng(1).normal(0, 0.2, (192, 10)).astype(np.float32)}

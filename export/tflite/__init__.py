@@ -1,0 +1,1 @@
+"""TFLite: reading, cutting, defending and writing flatbuffers, and converting networks to them."""

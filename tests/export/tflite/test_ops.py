@@ -1,0 +1,102 @@
+"""Every defense as TFLite operators answers as numpy does, on every head and over logits of every kind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgeguard.defenses.gate import SCORES, Score
+from edgeguard.defenses.head import Grid, Head
+from edgeguard.defenses.registry import DEFENSES
+from edgeguard.export.tflite.flatbuffer import unpack
+from edgeguard.runtimes.litert_session import open_litert
+from tests.defenses.agreement import check_alike, check_promises, tolerance
+from tests.defenses.backends import numpy_answer, tflite_answer, tflite_pass_through
+from tests.defenses.fitted import GRID, defense
+from tests.defenses.strategies import CLASSES, DTYPES, every_kind, head_of, held
+
+Array = np.ndarray[Any, Any]
+
+EACH = pytest.mark.parametrize("name", sorted(DEFENSES))
+GATED = pytest.mark.parametrize("score", [None, *SCORES])
+
+
+@EACH
+@GATED
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("classes", CLASSES)
+def test_every_kind_of_logits(name: str, score: Score | None, dtype: str, classes: int) -> None:
+    head = head_of(dtype, classes)
+    raw, fitted = held(every_kind(classes, seed=7), head), defense(name, head, score)
+    answers = tflite_answer(head, fitted)(raw)
+    check_promises(answers, raw, fitted)
+    check_alike(numpy_answer(head, fitted)(raw), answers, tolerance(fitted, head, raw))
+
+
+@EACH
+@GATED
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_kernels_without_xnnpack(name: str, score: Score | None, dtype: str) -> None:
+    head = head_of(dtype, 10)
+    raw, fitted = held(every_kind(10, seed=7), head), defense(name, head, score)
+    session = open_litert(tflite_pass_through(head, fitted), xnnpack=False)
+    answers = np.concatenate([session.invoke(row[None]) for row in raw])
+    check_promises(answers, raw, fitted)
+    # That softmax takes the last classes of a row by other instructions: equal logits get unequal probabilities.
+    compared = np.array([name != "top-k" or len(np.unique(row)) == len(row) for row in raw])
+    assert compared.sum() >= 3
+    allowed = tolerance(fitted, head, raw)
+    check_alike(numpy_answer(head, fitted)(raw)[compared], answers[compared], allowed[compared])
+
+
+@EACH
+@GATED
+def test_a_posterior_head_is_defended_as_it_stands(name: str, score: Score | None) -> None:
+    """The logarithm of the posterior is a little different on each backend, and with it what is rounded to steps."""
+    logits, cut = head_of("float32", 10), Head("posterior", 10)
+    fitted = defense(name, logits, score)
+    plain = numpy_answer(logits, None)(every_kind(10, seed=1))
+    places = np.log(np.maximum(plain.astype(np.float64), 1e-37)) / GRID.scale
+    clear = (np.abs(places - np.floor(places) - 0.5) > 1e-3).all(axis=-1)
+    on_host, in_graph = numpy_answer(cut, fitted)(plain), tflite_answer(cut, fitted)(plain)
+    check_promises(in_graph, plain, fitted)
+    check_alike(on_host[clear], in_graph[clear], tolerance(fitted, cut, plain)[clear])
+
+
+@pytest.mark.parametrize("scale", [0.25, 0.0725, 0.1, 1 / 3])
+@pytest.mark.parametrize("name", ["codebook", "noise"])
+def test_logits_halfway_between_two_steps_go_the_same_way(name: str, scale: float) -> None:
+    head = Head("logits", 10)
+    grid = Grid(float(np.float32(scale)), -20)
+    fitted = replace(defense(name, head), grid=grid)
+    places = np.random.default_rng(0).integers(-128, 128, (500, 10)) + 0.5
+    raw = ((places - grid.zero) * grid.scale).astype(np.float32)
+    for side in (raw, np.nextafter(raw, np.float32(np.inf)), np.nextafter(raw, np.float32(-np.inf))):
+        check_alike(numpy_answer(head, fitted)(side), tflite_answer(head, fitted)(side), tolerance(fitted, head, side))
+
+
+def test_the_same_defense_gives_the_same_bytes() -> None:
+    head = head_of("int8", 10)
+    fitted = defense("decoy", head, "max-logit")
+    assert tflite_pass_through(head, fitted) == tflite_pass_through(head, fitted)
+
+
+def test_constants_are_aligned() -> None:
+    head = head_of("int8", 10)
+    data = tflite_pass_through(head, defense("decoy", head, "max-logit"))
+    view = np.frombuffer(data, np.uint8)
+    start = view.__array_interface__["data"][0]
+    places = [
+        buffer.data.__array_interface__["data"][0] - start for buffer in unpack(data).buffers if buffer.data is not None
+    ]
+    assert len(places) > 3
+    assert not [place for place in places if place % 16]
+
+
+def test_nothing_but_the_answer_leaves_the_graph() -> None:
+    head = head_of("int8", 10)
+    (graph,) = unpack(tflite_pass_through(head, defense("dcp", head))).subgraphs
+    assert [graph.tensors[index].name for index in graph.outputs] == [b"probabilities"]
