@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import logging
-import warnings
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -14,6 +11,7 @@ import torch
 from onnx import ModelProto
 
 from edgeguard.errors import BadModel, EdgeguardError, GuardFailed
+from edgeguard.export.quiet import quiet
 from edgeguard.runtimes.first_line import first_line
 from edgeguard.runtimes.ort_session import open_session, run_session
 from edgeguard.staging import scratch_directory
@@ -135,25 +133,14 @@ def _script(module: torch.jit.ScriptModule, sample: torch.Tensor, axes: dict[str
 @contextlib.contextmanager
 def _reported() -> Iterator[None]:
     """Keep the exporters' chatter from the terminal, and turn their failures into ours."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.ERROR)
     try:
-        unheard = io.StringIO()
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(unheard),
-            # torch.export prints the whole graph here when it meets what it cannot follow.
-            contextlib.redirect_stderr(unheard),
-        ):
-            warnings.simplefilter("ignore")
+        with quiet():
             yield
     except Exception as error:  # the exporters raise a dozen unrelated types
         raise BadModel(
             f"cannot be converted to ONNX: {type(error).__name__}: {first_line(error)}",
             fix="Try torch.onnx.export yourself, and pass edgeguard the .onnx file",
         ) from None
-    finally:
-        logging.disable(disabled)
 
 
 def _check(model: ModelProto, module: torch.nn.Module, shape: tuple[int, ...], batch: int | None) -> None:
