@@ -22,10 +22,12 @@ from edgeguard.errors import BadModel
 from edgeguard.runtimes.first_line import first_line
 from edgeguard.runtimes.ort_session import open_session
 
-__all__ = ["BATCH", "Collected", "HalvesReport", "collect"]
+__all__ = ["BATCH", "Collected", "HalvesReport", "Watch", "collect", "observe"]
 
 Array = np.ndarray[Any, Any]
 Progress = Callable[[int, int], None]
+# Runs a network on inputs ``[n, *input_shape]`` and gives the tensors that are watched, each ``[n, elements]``.
+Watch = Callable[[Array], Sequence[Array]]
 
 BATCH = 8
 
@@ -68,14 +70,32 @@ def collect(
     :param block: inputs run at once; affects nothing but memory and speed.
     :raises BadModel: a tensor takes a value that is not finite, or the model does not run.
     """
-    runner = _Runner(probe, input_name, tuple(tensors), batch, batch or block)
+    watch = _watch_onnx(probe, input_name, tuple(tensors), batch)
+    return observe(watch, tensors, data, observer, progress=progress, block=batch or block)
+
+
+def observe(
+    watch: Watch,
+    tensors: Sequence[str],
+    data: DataSet,
+    observer: Observer,
+    *,
+    progress: Progress | None = None,
+    block: int = BATCH,
+) -> Collected:
+    """The range of every tensor over a set, whatever runs the network.
+
+    :param watch: gives the tensors in the order of ``tensors``.
+    :param block: inputs run at once; affects nothing but memory and speed.
+    :raises BadModel: a tensor takes a value that is not finite, or the model does not run.
+    """
     passes = 2 if observer.needs_counts else 1
     total = passes * len(data)
     halves = 2 if len(data) > 1 else 1
     low = np.full((len(tensors), halves), np.inf)
     high = np.full((len(tensors), halves), -np.inf)
     done = 0
-    for values, half in runner.run(data, halves):
+    for values, half in _run(watch, data, halves, block):
         for index, value in enumerate(values):
             if not value.size:
                 raise BadModel("is empty: there is nothing to quantize", where=f"tensor {tensors[index]!r}")
@@ -92,7 +112,7 @@ def collect(
     counts: Array | None = None
     if observer.needs_counts:
         counts = np.zeros((len(tensors), halves, BINS), np.int64)
-        for values, half in runner.run(data, halves):
+        for values, half in _run(watch, data, halves, block):
             for index, value in enumerate(values):
                 for part in range(halves):
                     counts[index, part] += _histogram(value[half == part], low[index].min(), high[index].max())
@@ -100,37 +120,31 @@ def collect(
     return _summarise(tensors, low, high, counts, observer)
 
 
-class _Runner:
-    """Feeds a set to the model in blocks of one size and yields the tensors, one row an image."""
+def _run(watch: Watch, data: DataSet, halves: int, block: int) -> Iterator[tuple[Sequence[Array], Array]]:
+    """``(values, half)`` per block: values float ``[n, elements]`` per tensor, half 0 or 1 per image."""
+    position = 0
+    for each in data.batches(block):
+        count = len(each.inputs)
+        yield watch(each.inputs), (position + np.arange(count)) % halves
+        position += count
 
-    def __init__(
-        self, probe: Path | bytes, input_name: str, tensors: tuple[str, ...], batch: int | None, block: int
-    ) -> None:
-        self._session = open_session(probe)
-        self._input = input_name
-        self._tensors = tensors
-        self._outputs = [name for name in tensors if name != input_name]
-        self._batch = batch
-        self._block = block
 
-    def run(self, data: DataSet, halves: int) -> Iterator[tuple[list[Array], Array]]:
-        """``(values, half)`` per block: values float ``[n, elements]`` per tensor, half 0 or 1 per image."""
-        position = 0
-        for block in data.batches(self._block):
-            count = len(block.inputs)
-            fed = block.inputs
-            if self._batch is not None and count < self._batch:
-                fed = np.concatenate([fed, np.repeat(fed[-1:], self._batch - count, axis=0)])
-            try:
-                outputs = self._session.run(self._outputs, {self._input: fed}) if self._outputs else []
-            except Exception as error:  # ONNX Runtime raises a dozen unrelated types
-                raise BadModel(f"ONNX Runtime fails while calibrating: {first_line(error)}") from None
-            found = dict(zip(self._outputs, outputs, strict=True)) | {self._input: fed}
-            yield (
-                [_rows(found[name], len(fed))[:count] for name in self._tensors],
-                (position + np.arange(count)) % halves,
-            )
-            position += count
+def _watch_onnx(probe: Path | bytes, input_name: str, tensors: tuple[str, ...], batch: int | None) -> Watch:
+    session = open_session(probe)
+    outputs = [name for name in tensors if name != input_name]
+
+    def watch(inputs: Array) -> list[Array]:
+        count, fed = len(inputs), inputs
+        if batch is not None and count < batch:
+            fed = np.concatenate([fed, np.repeat(fed[-1:], batch - count, axis=0)])
+        try:
+            values = session.run(outputs, {input_name: fed}) if outputs else []
+        except Exception as error:  # ONNX Runtime raises a dozen unrelated types
+            raise BadModel(f"ONNX Runtime fails while calibrating: {first_line(error)}") from None
+        found = dict(zip(outputs, values, strict=True)) | {input_name: fed}
+        return [_rows(found[name], len(fed))[:count] for name in tensors]
+
+    return watch
 
 
 def _rows(value: Array, count: int) -> Array:
