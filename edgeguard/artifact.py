@@ -11,6 +11,7 @@ from edgeguard.manifest import FileFacts, Manifest, read_manifest
 
 __all__ = [
     "GOLDEN",
+    "LAB_FILES",
     "LAB_FLOAT",
     "LAB_INT8",
     "LAB_TABLE",
@@ -18,16 +19,32 @@ __all__ = [
     "Artifact",
     "file_facts",
     "lab_directory",
+    "lab_float",
+    "lab_int8",
     "open_artifact",
 ]
 
 MANIFEST = "manifest.json"
 GOLDEN = "golden.npz"
-# What may lie in the lab.
-LAB_FLOAT = "float.onnx"
-LAB_INT8 = "int8.onnx"
 LAB_TABLE = "calibration.json"
+_FORMATS = ("onnx", "tflite")
 _AGAIN = "Deploy the artifact again"
+
+
+def lab_float(kind: str) -> str:
+    """Name of the float network in the lab of an artifact whose model has this format."""
+    return f"float.{kind}"
+
+
+def lab_int8(kind: str) -> str:
+    """Name of the int8 network without a defense in the lab of an artifact whose model has this format."""
+    return f"int8.{kind}"
+
+
+LAB_FLOAT = lab_float("onnx")
+LAB_INT8 = lab_int8("onnx")
+# What may lie in a lab: an artifact may replace one of another format.
+LAB_FILES = frozenset((LAB_TABLE, *map(lab_float, _FORMATS), *map(lab_int8, _FORMATS)))
 
 
 @dataclass(frozen=True, slots=True)

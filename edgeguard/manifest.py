@@ -10,7 +10,7 @@ it does not know otherwise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,11 +33,14 @@ __all__ = [
     "QuantizationFacts",
     "SourceFacts",
     "manifest_schema",
+    "oldest_reader",
     "read_manifest",
     "write_manifest",
 ]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+# Version 3 knows artifacts that need no ONNX Runtime; of others a reader of version 2 understands all.
+_OLDEST_READER = {"onnx": 2, "tflite": 3}
 _MOST_BYTES = 64 << 20
 
 
@@ -154,15 +157,17 @@ class Measured:
 class Manifest:
     """The whole manifest.
 
+    :param min_onnxruntime: the oldest ONNX Runtime that reads the model; ``None`` for one of another format.
     :param tools: name to version of everything that had a hand in the export.
     :param files: every file of the artifact but the manifest itself.
     :param lab: files of the companion ``NAME.lab/``, which is never deployed.
     :param preprocess: ``None`` when the input is not an image; then only finished input arrays are taken.
     :param labels: class names in order, or empty.
+    :param min_reader: at least that of :func:`oldest_reader`.
     """
 
     target: str
-    min_onnxruntime: str
+    min_onnxruntime: str | None
     source: SourceFacts
     model: ModelFacts
     preprocess: Preprocess | None
@@ -176,12 +181,34 @@ class Manifest:
     measured: Measured | None = None
     warnings: tuple[str, ...] = ()
     schema_version: int = SCHEMA_VERSION
-    min_reader: int = field(default=SCHEMA_VERSION)
+    min_reader: int = _OLDEST_READER["onnx"]
+
+    def __post_init__(self) -> None:
+        """Refuse what an older reader, or a newer one, would misunderstand.
+
+        :raises Untrusted: the oldest reader is too old for the format, or the oldest ONNX Runtime does not go with it.
+        """
+        kind = self.model.format
+        if kind == "tflite" and self.min_reader < oldest_reader(kind):
+            raise Untrusted(
+                f"a {kind} artifact takes a reader of schema version {oldest_reader(kind)}, not {self.min_reader}",
+                fix="Set min_reader to oldest_reader(format)",
+            )
+        if (self.min_onnxruntime is None) != (kind != "onnx"):
+            raise Untrusted(
+                f"min_onnxruntime is {self.min_onnxruntime!r} for a model in {kind}",
+                fix="Name it for onnx, and for nothing else",
+            )
 
     @property
     def classes(self) -> int:
         """Number of classes of an answer."""
         return self.model.head.classes
+
+
+def oldest_reader(kind: Literal["onnx", "tflite"]) -> int:
+    """The ``min_reader`` of an artifact whose model has this format."""
+    return _OLDEST_READER[kind]
 
 
 @cache

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgeguard.artifact import LAB_FLOAT, LAB_INT8, LAB_TABLE, MANIFEST, file_facts, lab_directory
+from edgeguard.artifact import LAB_FILES, MANIFEST, file_facts, lab_directory
 from edgeguard.errors import OutputExists
 from edgeguard.manifest import FileFacts, Manifest, write_manifest
 from edgeguard.staging import check_free, staged_directory
@@ -58,7 +58,7 @@ def check_place(output: Path, *, replace_existing: bool) -> None:
     present = _names(output)
     if present and MANIFEST not in present:
         raise OutputExists("is a directory, but no artifact", where=str(output), fix="Choose another -o")
-    foreign = sorted(_names(lab) - {LAB_FLOAT, LAB_INT8, LAB_TABLE})
+    foreign = sorted(_names(lab) - LAB_FILES)
     if foreign:
         raise OutputExists(
             f"is where the lab goes, but holds {foreign[0]!r}, which no export wrote",

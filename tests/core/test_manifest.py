@@ -29,6 +29,7 @@ from edgeguard.manifest import (
     QuantizationFacts,
     SourceFacts,
     manifest_schema,
+    oldest_reader,
     read_manifest,
     write_manifest,
 )
@@ -91,15 +92,26 @@ tunings = st.builds(
     maybe,
     maybe,
 )
+by_format = st.one_of(
+    st.fixed_dictionaries({"kind": st.just("onnx"), "min_onnxruntime": texts, "min_reader": st.integers(1, 3)}),
+    st.just({"kind": "tflite", "min_onnxruntime": None, "min_reader": 3}),
+)
+
+
+def build_manifest(of_format: dict[str, Any], model: ModelFacts, **others: Any) -> Manifest:
+    facts = {name: value for name, value in of_format.items() if name != "kind"}
+    return Manifest(model=replace(model, format=of_format["kind"]), **facts, **others)
+
+
 manifests = st.builds(
-    Manifest,
+    build_manifest,
+    by_format,
     target=texts,
-    min_onnxruntime=texts,
     source=st.builds(SourceFacts, texts, digests, texts),
     model=st.builds(
         ModelFacts,
         texts,
-        st.sampled_from(["onnx", "tflite"]),
+        st.just("onnx"),
         texts,
         st.lists(st.integers(1, 512), max_size=4).map(tuple),
         st.one_of(st.none(), st.integers(1, 64)),
@@ -243,6 +255,28 @@ def test_text_that_reads_as_a_newer_reader_is_refused_too(artifact: Path, tmp_pa
     # JSON's types are converted where that loses nothing, so this is a 99
     with pytest.raises(Untrusted, match="needs a reader of schema version 99"):
         read_manifest(changed(artifact, tmp_path / "new.json", {"min_reader": "99"}))
+
+
+def test_a_reader_of_version_2_still_understands_onnx_and_only_that(artifact: Path) -> None:
+    assert json.loads((artifact / MANIFEST).read_bytes())["min_reader"] == oldest_reader("onnx") == 2
+    assert oldest_reader("tflite") == SCHEMA_VERSION == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"model.format": "tflite", "min_onnxruntime": None}, "takes a reader of schema version 3, not 2"),
+        ({"model.format": "tflite", "min_reader": 3}, "min_onnxruntime is '1.17' for a model in tflite"),
+        ({"min_onnxruntime": None}, "min_onnxruntime is None for a model in onnx"),
+    ],
+)
+def test_what_depends_on_the_format_must_go_with_it(
+    artifact: Path, tmp_path: Path, change: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(Untrusted, match=says):
+        read_manifest(changed(artifact, tmp_path / MANIFEST, change))
+    whole = {"model.format": "tflite", "min_onnxruntime": None, "min_reader": 3}
+    assert read_manifest(changed(artifact, tmp_path / MANIFEST, whole)).model.format == "tflite"
 
 
 @pytest.mark.parametrize(

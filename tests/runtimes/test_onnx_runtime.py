@@ -261,7 +261,6 @@ def newer_defense(content: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("placement", "change", "error", "says"),
     [
-        ("graph", lambda content: content["model"].update(format="tflite"), UsageError, "no runtime for tflite"),
         ("graph", lambda content: content.update(min_onnxruntime="99.1"), UsageError, "needs onnxruntime 99.1"),
         ("host", unknown_defense, UsageError, "no defense 'magic'"),
         ("host", newer_defense, UsageError, "version 99 of dcp"),

@@ -80,16 +80,26 @@ def word_size(facts: Facts, manifest: Manifest) -> Line:
 
 
 def engine(facts: Facts, manifest: Manifest) -> Line:
-    """The engine that is there reads the file's operator set."""
-    if manifest.model.format != "onnx":
-        return ok("runtime", "any version")
+    """The engine that is there reads the file's format and operator set."""
     least, found = manifest.min_onnxruntime, _version(facts, "onnxruntime")
+    if least is None:
+        return _litert(facts)
     remedy = f"Deploy: edgeguard deploy ARTIFACT HOST; or: pip install --upgrade 'onnxruntime>={least}'"
     if found is None:
         return warning("runtime", f"onnxruntime >= {least} is needed and none was imported", remedy)
     if _numbers(found) < _numbers(least):
         return problem("runtime", f"onnxruntime {found} is older than {least}", remedy)
     return ok("runtime", f"onnxruntime {found}, at least {least}")
+
+
+def _litert(facts: Facts) -> Line:
+    """Of the two engines, the newer one is preferred; either reads all files that we write."""
+    for name in ("ai-edge-litert", "tflite-runtime"):
+        found = _version(facts, name)
+        if found is not None:
+            return ok("runtime", f"{name} {found}")
+    remedy = "Deploy: edgeguard deploy ARTIFACT HOST; or: pip install ai-edge-litert"
+    return warning("runtime", "LiteRT is needed and none was imported", remedy)
 
 
 def room(facts: Facts, manifest: Manifest) -> Line:

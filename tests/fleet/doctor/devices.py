@@ -9,7 +9,7 @@ from edgeguard import __version__
 from edgeguard.defenses.head import Head
 from edgeguard.fleet.doctor.answer import read_answer
 from edgeguard.fleet.doctor.facts import Facts, read_facts
-from edgeguard.manifest import FileFacts, Manifest, ModelFacts, QuantizationFacts, SourceFacts
+from edgeguard.manifest import FileFacts, Manifest, ModelFacts, QuantizationFacts, SourceFacts, oldest_reader
 from tests.bench.machines import PI5_CPUINFO
 
 __all__ = ["CPUFREQ", "MIB", "NOW", "PYTHON", "facts_of", "imports", "manifest_of", "pi5"]
@@ -122,7 +122,7 @@ def manifest_of(
     quantization = QuantizationFacts("uint8", "int8", True, reduce_range, "float", (), 1.0, 0.0, 4 * size, size)
     return Manifest(
         target=target,
-        min_onnxruntime=min_onnxruntime,
+        min_onnxruntime=min_onnxruntime if kind == "onnx" else None,
         source=SourceFacts("model.onnx", "0" * 64, "onnx"),
         model=ModelFacts(f"model.{kind}", kind, "image", (3, 16, 16), None, "answer", Head("posterior", 10)),
         preprocess=None,
@@ -131,4 +131,5 @@ def manifest_of(
         files={f"model.{kind}": FileFacts("0" * 64, size)},
         lab={},
         quantization=quantization if quantized else None,
+        min_reader=oldest_reader(kind),
     )

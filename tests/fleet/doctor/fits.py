@@ -46,7 +46,9 @@ def _memory(total: int, available: int) -> dict[str, Any]:
 _PI4 = {"files": {"proc/cpuinfo": PI4_CPUINFO}}
 _AVX2, _VNNI = _x86(X86_CPUINFO), _x86(ZEN5_CPUINFO)
 _32 = {"python": {"bits": 32}}
-_TFLITE_RUNTIME = imports({"tflite-runtime": {"status": "imported", "version": "2.14.0"}})
+_OLD_LITERT: dict[str, str | None] = {"status": "imported", "version": "2.14.0"}
+_NO_LITERT: dict[str, dict[str, str | None]] = {"ai-edge-litert": {"status": "missing", "version": None}}
+_TFLITE_RUNTIME = imports({"tflite-runtime": _OLD_LITERT})
 _FLOAT = manifest_of("arm64", quantized=False)
 _REDUCED = manifest_of("x86-64", reduce_range=True)
 
@@ -78,7 +80,21 @@ FITS = (
     ),
     Fit(fit.engine, "ok", ("1.32.0, at least 1.17",), manifest_of()),
     Fit(fit.engine, "ok", ("1.17.0, at least 1.17",), manifest_of(), _onnxruntime("1.17.0")),
-    Fit(fit.engine, "ok", ("any version",), manifest_of(kind="tflite")),
+    Fit(fit.engine, "ok", ("ai-edge-litert 2.3.0",), manifest_of(kind="tflite")),
+    Fit(
+        fit.engine,
+        "ok",
+        ("tflite-runtime 2.14.0",),
+        manifest_of(kind="tflite"),
+        {"interpreter": {"imports": imports({**_NO_LITERT, "tflite-runtime": _OLD_LITERT})}},
+    ),
+    Fit(
+        fit.engine,
+        "warning",
+        ("none was imported", "deploy", "ai-edge-litert"),
+        manifest_of(kind="tflite"),
+        {"interpreter": {"imports": imports(_NO_LITERT)}},
+    ),
     Fit(
         fit.engine, "problem", ("1.9.0 is older than 1.17", "'onnxruntime>=1.17'"), manifest_of(), _onnxruntime("1.9.0")
     ),
