@@ -20,6 +20,7 @@ _SECONDS = 60
 # Runs in the child. Exit code 3: the interpreter refused the file. 4: no interpreter is installed.
 _CHILD = """
 import json, sys
+import numpy
 try:
     try:
         from ai_edge_litert.interpreter import Interpreter
@@ -35,6 +36,13 @@ except Exception as error:
     sys.exit(3)
 print(json.dumps([[len(part), [[d["name"], [int(n) for n in d["shape"]], d["dtype"].__name__] for d in part]]
                   for part in (interpreter.get_input_details(), interpreter.get_output_details())]))
+# Some files kill only who runs them. One that merely fails to run tells so wherever it is run.
+try:
+    for d in interpreter.get_input_details():
+        interpreter.set_tensor(d["index"], numpy.zeros(d["shape"], d["dtype"]))
+    interpreter.invoke()
+except Exception:
+    pass
 """
 
 
@@ -47,7 +55,7 @@ class TfliteFacts:
 
 
 def probe_tflite(path: Path) -> TfliteFacts | None:
-    """Load a file and allocate its tensors, elsewhere; ``None`` if no interpreter is installed.
+    """Load a file, allocate its tensors and run it once, elsewhere; ``None`` if no interpreter is installed.
 
     :raises BadModel: the interpreter refuses the file, dies of it, or hangs.
     """
