@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, checker, helper, numpy_helper
@@ -18,6 +18,7 @@ from edgeguard.calibration.observers import Range
 from edgeguard.errors import BadModel, GuardFailed, UsageError
 from edgeguard.export.checks.bias import check_bias_scales
 from edgeguard.export.checks.integer import check_really_int8
+from edgeguard.export.grids import grid_of
 from edgeguard.export.inference import inferred
 from edgeguard.export.passes.strip import strip_notes
 from edgeguard.export.passes.tidy import remove_dead_nodes, sort_nodes
@@ -219,12 +220,9 @@ def _quantize_logits(model: ModelProto, ranges: Mapping[str, Range], target: Tar
     last = next(node for node in graph.node if name in node.output)
     if last.op_type == "DequantizeLinear":
         return
-    limits = ranges[name]
-    # Logits that were always zero have no range; any scale will do for them.
-    scale = np.float32((limits.high - limits.low) / 255) or np.float32(1)
-    zero: np.generic[Any] = np.uint8(round(-limits.low / float(scale)))
-    if target.activation_type == "int8":
-        zero = np.int8(int(zero) - 128)
+    grid = grid_of(ranges[name])
+    signed = target.activation_type == "int8"
+    scale, zero = np.float32(grid.scale), np.int8(grid.zero) if signed else np.uint8(grid.zero + 128)
     constants = (f"{name}_scale", f"{name}_zero_point")
     graph.initializer.extend(
         numpy_helper.from_array(np.asarray(value), constant)
