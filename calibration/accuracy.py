@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from edgeguard.artifact import LAB_FLOAT, LAB_INT8, Artifact
+from edgeguard.artifact import Artifact, lab_float, lab_int8
 from edgeguard.calibration.data_set import DataSet, checked_batches
 from edgeguard.contract import check_contract
 from edgeguard.errors import UsageError
 from edgeguard.runtimes import Runtime
-from edgeguard.runtimes.ort_session import answerer
+from edgeguard.runtimes.answerers import float_answerer
 
 __all__ = ["BINS", "AccuracyReport", "CalibrationError", "Share", "measure_accuracy", "references"]
 
@@ -144,17 +144,19 @@ def references(artifact: Artifact) -> tuple[Answerer | None, Answerer | None, tu
 
     :raises Untrusted: the lab belongs to another export.
     """
+    kind, lab = artifact.manifest.model.format, artifact.manifest.lab
     try:
-        exact = _answerer(artifact, LAB_FLOAT) if LAB_FLOAT in artifact.manifest.lab else None
+        exact = _answerer(artifact, lab_float(kind)) if lab_float(kind) in lab else None
         # Without an int8 network the undefended one is the float one.
-        plain = _answerer(artifact, LAB_INT8) if LAB_INT8 in artifact.manifest.lab else exact
+        plain = _answerer(artifact, lab_int8(kind)) if lab_int8(kind) in lab else exact
     except UsageError as error:
         return None, None, (f"agreement with the float network, and the undefended answers: {error.what}",)
     return exact, plain, () if exact is not None else ("agreement with the float network: there is none in the lab",)
 
 
 def _answerer(artifact: Artifact, name: str) -> Answerer:
-    return answerer(artifact.lab_file(name), artifact.manifest.model.batch)
+    model = artifact.manifest.model
+    return float_answerer(artifact.lab_file(name), model.format, model.batch)
 
 
 class _Sums:

@@ -21,8 +21,8 @@ Array = np.ndarray[Any, Any]
 
 _NOISE = 16
 _ELSEWHERE = (
-    "Its files are as exported, but this machine computes something else: install the onnxruntime that the manifest's "
-    "tools name, or export for this machine's target"
+    "Its files are as exported, but this machine computes something else: install the engine that the manifest's tools "
+    "name, or export for this machine's target"
 )
 _BROKEN = "Export it again; whoever made this file broke the contract that edgeguard's exports keep"
 

@@ -28,7 +28,7 @@ __all__ = ["LOGITS_GRID", "MODEL", "PREPROCESS", "images", "make_tflite_artifact
 Array = np.ndarray[Any, Any]
 
 MODEL = "model.tflite"
-LOGITS_GRID: Grid = (0.1, 3)
+LOGITS_GRID: Grid = (0.05, 3)
 PREPROCESS = Preprocess((SIZE, SIZE), layout="nhwc")
 _LABEL = Defense(Label())
 

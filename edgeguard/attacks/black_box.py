@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from edgeguard.export.loading import LoadedModel, LoadRequest
 
-__all__ = ["BlackBox", "artifact_box", "model_box", "posterior_box"]
+__all__ = ["BlackBox", "artifact_box", "channels_first", "model_box", "posterior_box"]
 
 Array = np.ndarray[Any, Any]
 
@@ -65,16 +65,36 @@ def artifact_box(path: Path) -> BlackBox:
     return BlackBox(str(path), runtime.answer, manifest.model.input_shape, manifest.preprocess, manifest.labels)
 
 
+def channels_first(box: BlackBox) -> BlackBox:
+    """The same model as students see it: an image's channels come first, also where the model itself wants them last.
+
+    One whose input is no image is left as it is.
+    """
+    preprocess = box.preprocess
+    if preprocess is None or preprocess.layout == "nchw":
+        return box
+    height, width, channels = box.input_shape
+
+    def answer(inputs: Array) -> Array:
+        return box.answer(np.ascontiguousarray(inputs.transpose(0, 2, 3, 1)))
+
+    first = replace(preprocess, layout="nchw")
+    return replace(box, answer=answer, input_shape=(channels, height, width), preprocess=first)
+
+
 def model_box(request: LoadRequest, preprocess: Callable[[tuple[int, ...]], Preprocess | None]) -> BlackBox:
-    """The classifier in an ONNX or torch file as it is, whoever trained it and whatever it answers with.
+    """The classifier in an ONNX, TFLite or torch file as it is, whoever trained it and whatever it answers with.
 
     :param request: torch is needed for torch files only.
     :param preprocess: from an input's shape to what turns images into inputs.
     :raises EdgeguardError: see :func:`edgeguard.export.loading.load_model`.
-    :raises BadModel: it has several outputs, or ONNX Runtime refuses it.
+    :raises BadModel: it has several outputs, or its engine refuses it.
     """
     from edgeguard.export.loading import load_model
+    from edgeguard.export.loading.files import sniff
 
+    if sniff(request.path) == "tflite":
+        return _tflite_box(request.path, preprocess)
     loaded = load_model(request)
     outputs = [output.name for output in loaded.model.graph.output]
     if len(outputs) != 1:
@@ -101,6 +121,16 @@ def posterior_box(request: LoadRequest, preprocess: Callable[[tuple[int, ...]], 
     prepared = prepare(loaded, find_target("arm64"))
     served = attach(prepared.model, Head("logits", prepared.classes), None)
     return _box(request, loaded, served, preprocess)
+
+
+def _tflite_box(path: Path, preprocess: Callable[[tuple[int, ...]], Preprocess | None]) -> BlackBox:
+    from edgeguard.runtimes.litert_session import open_litert
+    from edgeguard.runtimes.loading import probe_model
+
+    probe_model(path, "tflite")
+    session = open_litert(path)
+    shape = tuple(int(axis) for axis in session.input["shape"][1:])
+    return BlackBox(str(path), lambda inputs: session.dequantized(session.run(inputs)), shape, preprocess(shape))
 
 
 def _box(

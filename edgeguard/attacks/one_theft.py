@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeguard.artifact import open_artifact
-from edgeguard.attacks.black_box import BlackBox, artifact_box, posterior_box
+from edgeguard.attacks.black_box import BlackBox, artifact_box, channels_first, posterior_box
 from edgeguard.attacks.data_free.canvas import canvas_of
 from edgeguard.attacks.data_free.registry import find_data_free
 from edgeguard.attacks.images import pool_of, test_images
@@ -104,8 +104,8 @@ def artifact_victim(path: Path) -> Asked:
     knowledge = NOTHING if manifest.defense is None else knowledge_of(recorded_defense(manifest.defense))
     box = artifact_box(path)
     _, answer, _ = references(artifact)
-    plain = None if answer is None else replace(box, answer=answer)
-    return Asked(path.name, box, manifest.classes, knowledge, plain)
+    plain = None if answer is None else channels_first(replace(box, answer=answer))
+    return Asked(path.name, channels_first(box), manifest.classes, knowledge, plain)
 
 
 def model_victim(request: LoadRequest, preprocess: Callable[[tuple[int, ...]], Preprocess | None]) -> Asked:

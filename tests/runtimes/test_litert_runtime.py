@@ -152,7 +152,7 @@ def other_grid(content: dict[str, Any]) -> None:
             r"int8 \[1, 10\], the manifest says int8 \[1, 9\]",
         ),
         (lambda content: content["model"]["head"].update(dtype="uint8"), "the manifest says uint8"),
-        (other_grid, "steps of 0.1 around 3, the manifest says 0.1 around 4"),
+        (other_grid, "steps of 0.05 around 3, the manifest says 0.05 around 4"),
         (lambda content: content["model"].update(batch=4), r"the manifest says float32 \[4, 4, 4, 3\]|int8 \[4"),
         (lambda content: content["model"].update(batch=None), r"the manifest says int8 \['batch', 4, 4, 3\]"),
         (lambda content: content["preprocess"].update(size=[8, 8]), "prepares images as"),
