@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from onnx import ModelProto
-
 from edgeguard.calibration.data_set import DataSet
 from edgeguard.calibration.sets import open_set
 from edgeguard.calibration.tuning import Wish, tune
@@ -16,7 +14,7 @@ from edgeguard.defenses.record import DefenseRecord, record_of
 from edgeguard.defenses.registry import answers_from_table, configure
 from edgeguard.errors import BadData, BadModel
 from edgeguard.export.evidence import Logits, gather
-from edgeguard.export.head import attach, expose_integer_logits
+from edgeguard.export.graph import Graph
 from edgeguard.export.network import Network
 from edgeguard.export.request import DefenseChoice, Reporter
 from edgeguard.keys import read_key
@@ -35,7 +33,7 @@ class Ending:
     :param head: what its output is: integer logits where the network has them.
     """
 
-    model: ModelProto
+    graph: Graph
     head: Head
 
 
@@ -66,11 +64,11 @@ def ending_of(network: Network, choice: DefenseChoice | None) -> Ending:
         choice.placement == "host" or bool(choice.budget) or answers_from_table(choice.name)
     )
     if not asked:
-        return Ending(network.model, Head("logits", network.classes))
+        return Ending(network.graph, Head("logits", network.classes))
     try:
-        return Ending(*expose_integer_logits(network.model))
+        return Ending(*network.graph.in_integers())
     except BadModel:
-        return Ending(network.model, Head("logits", network.classes))
+        return Ending(network.graph, Head("logits", network.classes))
 
 
 def fit(
@@ -128,13 +126,13 @@ def fit(
     return Fitted(defense, record)
 
 
-def defend_model(ending: Ending, fitted: Fitted | None, network: Network) -> tuple[ModelProto, Head]:
+def defend_model(ending: Ending, fitted: Fitted | None, network: Network) -> tuple[Graph, Head]:
     """The deployed graph, and what it ends in."""
     if fitted is None:
-        return attach(network.model, Head("logits", network.classes), None), Head("posterior", network.classes)
+        return network.graph.answering(Head("logits", network.classes), None), Head("posterior", network.classes)
     if fitted.record.placement == "host":
-        return ending.model, ending.head
-    return attach(ending.model, ending.head, fitted.defense), Head("posterior", network.classes)
+        return ending.graph, ending.head
+    return ending.graph.answering(ending.head, fitted.defense), Head("posterior", network.classes)
 
 
 def _input_shape(data: DataSet) -> tuple[int, ...]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto
 
 from edgeguard.calibration.sets import DataSet
 from edgeguard.calibration.table import CalibrationTable
@@ -16,12 +14,13 @@ from edgeguard.errors import GuardFailed
 from edgeguard.export.calibrating import obtain_table
 from edgeguard.export.checks import integer_mac_share, optimizer_difference
 from edgeguard.export.found_head import LOGITS
+from edgeguard.export.graph import Graph, Runner
+from edgeguard.export.onnx_graph import OnnxGraph
 from edgeguard.export.passes.base import run_passes
 from edgeguard.export.passes.quantize import Quantize, quantizable_tensors
 from edgeguard.export.prepare import Prepared
 from edgeguard.export.request import ExportRequest, QuantizationChoice, Reporter
 from edgeguard.manifest import CalibrationFacts, QuantizationFacts
-from edgeguard.runtimes.ort_session import answerer
 
 __all__ = ["Network", "keep_in_float", "quantize", "sample"]
 
@@ -43,8 +42,8 @@ class Network:
     :param classes: number of logits.
     """
 
-    model: ModelProto
-    logits: Callable[[Array], Array]
+    graph: Graph
+    logits: Runner
     classes: int
     step: float
     quantization: QuantizationFacts | None = None
@@ -56,7 +55,7 @@ def keep_in_float(prepared: Prepared, inputs: Array) -> Network:
     """The network as it is; its step is what int8 logits over ``inputs`` would have."""
     logits = prepared.logits(inputs)
     step = _step(min(0.0, float(logits.min())), max(0.0, float(logits.max())))
-    return Network(prepared.model, prepared.logits, prepared.classes, step)
+    return Network(prepared.graph, prepared.logits, prepared.classes, step)
 
 
 def quantize(
@@ -71,7 +70,8 @@ def quantize(
 
     :raises GuardFailed: graph optimizations change its answers.
     """
-    model = prepared.model
+    assert isinstance(prepared.graph, OnnxGraph)
+    model = prepared.graph.model
     tensors = quantizable_tensors(model, choice.keep_float)
     # The logits' range gives the step that goldens are measured in, whether or not they are quantized.
     observed = tensors if LOGITS in tensors else (*tensors, LOGITS)
@@ -105,9 +105,10 @@ def quantize(
         float_bytes=model.ByteSize(),
         int8_bytes=quantized.ByteSize(),
     )
+    graph = OnnxGraph(quantized)
     return Network(
-        quantized,
-        answerer(quantized.SerializeToString(), batch),
+        graph,
+        graph.runner(batch),
         prepared.classes,
         step,
         facts,

@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
-from onnx import ModelProto
 
-from edgeguard.artifact import GOLDEN, LAB_FLOAT, LAB_INT8, LAB_TABLE
+from edgeguard.artifact import GOLDEN, LAB_TABLE, lab_float, lab_int8
 from edgeguard.calibration.sets import DataSet, array_set, check_disjoint, open_set
 from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.head import Head
@@ -17,25 +16,21 @@ from edgeguard.errors import BadData
 from edgeguard.export.calibrating import choose_set
 from edgeguard.export.defending import defend_model, ending_of, fit, wish_of
 from edgeguard.export.golden import choose_goldens
-from edgeguard.export.head import attach, find_head
-from edgeguard.export.loading import LoadedModel, load_model
-from edgeguard.export.loading.onnx_file import is_quantized
+from edgeguard.export.loading import Loaded, LoadedTflite, load_any
 from edgeguard.export.measure import Answerers, measure
 from edgeguard.export.network import Network, keep_in_float, quantize, sample
 from edgeguard.export.packing import Package, check_place, publish
 from edgeguard.export.prepare import Prepare, Prepared, prepare
 from edgeguard.export.request import ExportRequest, Reporter
 from edgeguard.export.tools import tool_versions
-from edgeguard.manifest import Manifest, ModelFacts, SourceFacts
+from edgeguard.manifest import Manifest, ModelFacts, SourceFacts, oldest_reader
 from edgeguard.preprocess import Preprocess
 from edgeguard.runtimes.goldens import Goldens
-from edgeguard.runtimes.ort_session import answerer
 
 __all__ = ["export"]
 
 Array = np.ndarray[Any, Any]
 
-_MODEL = "model.onnx"
 # Enough candidates that some have margin to every decision, few enough to hold in memory.
 _CANDIDATES = 256
 _NOISE = 8
@@ -53,10 +48,10 @@ def export(request: ExportRequest, reporter: Reporter, *, prepare: Prepare = pre
     check_place(request.output, replace_existing=request.replace_existing)
     told = _Told(reporter)
     told.step(f"loading {request.load.path.name}")
-    loaded = load_model(request.load)
-    told.step(f"found {find_head(loaded.model)}")
-    preprocess = request.preprocess(loaded.input_shape)
+    loaded = load_any(request.load)
     prepared = prepare(loaded, request.target)
+    told.step(f"found {prepared.found}")
+    preprocess = request.preprocess(loaded.input_shape)
     classes = prepared.classes
     if request.labels and len(request.labels) != classes:
         raise BadData(f"{len(request.labels)} labels for {classes} classes", where="--labels")
@@ -65,7 +60,7 @@ def export(request: ExportRequest, reporter: Reporter, *, prepare: Prepare = pre
     if request.validation is not None:
         validation = open_set(request.validation, preprocess, loaded.input_shape, names=request.labels)
     network, data = _network(request, loaded, prepared, preprocess, validation, told)
-    came_quantized = is_quantized(prepared.model)
+    came_quantized = prepared.graph.came_quantized
     ending = ending_of(network, request.defense)
     fitted = None
     if request.defense is not None and wish is not None:
@@ -84,14 +79,14 @@ def export(request: ExportRequest, reporter: Reporter, *, prepare: Prepare = pre
     deployed, head = defend_model(ending, fitted, network)
 
     plain = Head("logits", classes)
-    undefended = _serialised(attach(network.model, plain, None))
-    exact = undefended if network.model is prepared.model else _serialised(attach(prepared.model, plain, None))
-    file = _serialised(deployed)
+    undefended = network.graph.answering(plain, None)
+    exact = undefended if network.graph is prepared.graph else prepared.graph.answering(plain, None)
+    file = f"model.{deployed.format}"
     post = PostProcessor(head, defense if head.kind == "logits" else None)
-    run_deployed = answerer(file, loaded.batch)
+    run_deployed = deployed.runner(loaded.batch)
     answerers = Answerers(
-        float_model=None if network.quantization is None else answerer(exact, loaded.batch),
-        undefended=answerer(undefended, loaded.batch),
+        float_model=None if network.quantization is None else exact.runner(loaded.batch),
+        undefended=undefended.runner(loaded.batch),
         deployed=lambda inputs: post(run_deployed(inputs)),
     )
     measured_on: Literal["validation", "calibration"] = "calibration" if validation is None else "validation"
@@ -108,15 +103,15 @@ def export(request: ExportRequest, reporter: Reporter, *, prepare: Prepare = pre
     goldens = _goldens(network, data, answerers, defense, told)
     manifest = Manifest(
         target=request.target.name,
-        min_onnxruntime=request.target.min_onnxruntime,
+        min_onnxruntime=request.target.min_onnxruntime if deployed.format == "onnx" else None,
         source=SourceFacts(request.load.path.name, loaded.sha256, loaded.kind),
         model=ModelFacts(
-            file=_MODEL,
-            format="onnx",
-            input_name=deployed.graph.input[0].name,
+            file=file,
+            format=deployed.format,
+            input_name=deployed.input_name,
             input_shape=loaded.input_shape,
             batch=loaded.batch,
-            output_name=deployed.graph.output[0].name,
+            output_name=deployed.output_name,
             head=head,
         ),
         preprocess=preprocess,
@@ -129,24 +124,19 @@ def export(request: ExportRequest, reporter: Reporter, *, prepare: Prepare = pre
         defense=None if fitted is None else fitted.record,
         measured=None if _is_noise(data, network) and validation is None else measured,
         warnings=told.warnings,
+        min_reader=oldest_reader(deployed.format),
     )
-    lab = {} if came_quantized else {LAB_FLOAT: exact}
+    lab = {} if came_quantized else {lab_float(deployed.format): exact.to_bytes()}
     if came_quantized or network.quantization is not None:
-        lab[LAB_INT8] = undefended
+        lab[lab_int8(deployed.format)] = undefended.to_bytes()
     if network.table is not None:
         lab[LAB_TABLE] = network.table.to_bytes()
     told.step(f"writing {request.output}")
     return publish(
-        Package(manifest, {_MODEL: file, GOLDEN: goldens.to_bytes()}, lab),
+        Package(manifest, {file: deployed.to_bytes(), GOLDEN: goldens.to_bytes()}, lab),
         request.output,
         replace_existing=request.replace_existing,
     )
-
-
-def _serialised(model: ModelProto) -> bytes:
-    """A model's bytes, once: of a large one they take half a second."""
-    data: bytes = model.SerializeToString(deterministic=True)
-    return data
 
 
 class _Told:
@@ -169,14 +159,14 @@ class _Told:
 
 def _network(
     request: ExportRequest,
-    loaded: LoadedModel,
+    loaded: Loaded,
     prepared: Prepared,
     preprocess: Preprocess | None,
     validation: DataSet | None,
     told: _Told,
 ) -> tuple[Network, DataSet]:
     """The network in its final numeric type, and the set that candidates for goldens come from."""
-    if request.quantization is not None:
+    if request.quantization is not None and not isinstance(loaded, LoadedTflite):
         data = choose_set(request, loaded, preprocess, told)
         if validation is not None:
             check_disjoint(data, validation)

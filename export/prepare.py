@@ -12,14 +12,16 @@ from onnx import ModelProto
 from edgeguard.defenses.numpy_ops import NumpyOps
 from edgeguard.errors import BadModel, GuardFailed
 from edgeguard.export.found_head import FoundHead
+from edgeguard.export.graph import Graph, Runner
 from edgeguard.export.head import cut_to_logits, find_head
-from edgeguard.export.loading import LoadedModel
+from edgeguard.export.loading import Loaded, LoadedModel, LoadedTflite
+from edgeguard.export.onnx_graph import OnnxGraph
 from edgeguard.export.passes.base import run_passes
 from edgeguard.export.passes.flat_bias import FlatBias
 from edgeguard.export.passes.fold import Fold
 from edgeguard.export.passes.opset import Lift, Opset
 from edgeguard.export.passes.strip import Strip
-from edgeguard.runtimes.ort_session import answerer, open_session, run_session
+from edgeguard.runtimes.ort_session import open_session, run_session
 from edgeguard.targets import Target
 
 __all__ = ["Prepare", "Prepared", "leave_alone", "prepare"]
@@ -37,23 +39,28 @@ _UNCHANGED = 1e-3
 class Prepared:
     """A network that ends in logits.
 
+    :param found: what it ended in when it came, for a person.
     :param logits: runs it: inputs ``[n, *input_shape]`` to float logits ``[n, classes]``.
     """
 
-    model: ModelProto
-    logits: Callable[[Array], Array]
+    found: str
+    graph: Graph
+    logits: Runner
     classes: int
 
 
-Prepare = Callable[[LoadedModel, Target], Prepared]
+Prepare = Callable[[Loaded, Target], Prepared]
 
 
-def prepare(loaded: LoadedModel, target: Target) -> Prepared:
+def prepare(loaded: Loaded, target: Target) -> Prepared:
     """The float network stripped, in the target's operator set, folded, and answering as it did.
 
     :raises BadModel: it has no classification head, or does not run.
     :raises GuardFailed: a pass changed its answers.
     """
+    if isinstance(loaded, LoadedTflite):
+        raise BadModel("a TFLite model is not rewritten", fix="To defend it as it is, use edgeguard defend")
+    find_head(loaded.model)
     noise = _noise(loaded)
     model = run_passes(loaded.model, [Strip(), Opset(target), Fold(), FlatBias()])
     prepared, values = _ending_in_logits(model, loaded, noise)
@@ -61,29 +68,43 @@ def prepare(loaded: LoadedModel, target: Target) -> Prepared:
     return prepared
 
 
-def leave_alone(loaded: LoadedModel, target: Target) -> Prepared:
+def leave_alone(loaded: Loaded, target: Target) -> Prepared:
     """The network computing as it did up to its logits: it was tuned or quantized elsewhere.
 
     :raises BadModel: it has no classification head, or does not run.
     """
+    if isinstance(loaded, LoadedTflite):
+        return _tflite_ending_in_logits(loaded)
+    find_head(loaded.model)
     return _ending_in_logits(run_passes(loaded.model, [Strip(), Lift(target)]), loaded, _noise(loaded))[0]
 
 
-def _noise(loaded: LoadedModel) -> Array:
+def _noise(loaded: Loaded) -> Array:
     return np.random.default_rng(0).random((loaded.batch or _TRIED, *loaded.input_shape), np.float32)
 
 
 def _ending_in_logits(model: ModelProto, loaded: LoadedModel, noise: Array) -> tuple[Prepared, Array]:
     """The network, and its logits for ``noise``."""
     head = find_head(model)
-    logits = cut_to_logits(model, head)
-    run = answerer(logits.SerializeToString(), loaded.batch)
+    logits = OnnxGraph(cut_to_logits(model, head))
+    run = logits.runner(loaded.batch)
     values = run(noise)
     _check_logits(values, len(noise), head)
-    return Prepared(logits, run, head.classes), values
+    return Prepared(str(head), logits, run, head.classes), values
 
 
-def _check_logits(values: Array, count: int, head: FoundHead[str]) -> None:
+def _tflite_ending_in_logits(loaded: LoadedTflite) -> Prepared:
+    from edgeguard.export.tflite.graph import TfliteGraph
+    from edgeguard.export.tflite.head import cut_tflite, find_tflite_head
+
+    head = find_tflite_head(loaded.data)
+    graph = TfliteGraph(cut_tflite(loaded.data, head))
+    run, noise = graph.runner(loaded.batch), _noise(loaded)
+    _check_logits(run(noise), len(noise), head)
+    return Prepared(str(head), graph, run, head.classes)
+
+
+def _check_logits(values: Array, count: int, head: FoundHead[Any]) -> None:
     if values.shape != (count, head.classes):
         raise BadModel(f"the network returns {list(values.shape)} for a batch of {count}, not [batch, {head.classes}]")
     if values.min() >= 0 and np.abs(values.sum(axis=-1) - 1).max() < _SUM:

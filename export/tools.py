@@ -9,10 +9,13 @@ from edgeguard import __version__
 
 __all__ = ["tool_versions"]
 
+_TOOLS = {"onnx": ("onnx", "onnxruntime"), "tflite": ("ai-edge-litert",)}
+_FROM_TORCH = ("onnx", "onnxruntime", "torch", "onnxscript")
+
 
 def tool_versions(kind: str) -> dict[str, str]:
-    """Name to version; torch only where the model came from torch (``kind`` is not ``onnx``)."""
-    names = ["numpy", "onnx", "onnxruntime", *(() if kind == "onnx" else ("torch", "onnxscript"))]
+    """Name to version of what a file of this kind goes through."""
+    names = ["numpy", *_TOOLS.get(kind, _FROM_TORCH)]
     versions = {"edgeguard": __version__, "python": platform.python_version()}
     for name in names:
         try:

@@ -13,8 +13,6 @@ from edgeguard.errors import BadModel
 from edgeguard.preprocess import Preprocess
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
-
     from edgeguard.export.loading import LoadedModel, LoadRequest
 
 __all__ = ["BlackBox", "artifact_box", "channels_first", "model_box", "posterior_box"]
@@ -92,6 +90,7 @@ def model_box(request: LoadRequest, preprocess: Callable[[tuple[int, ...]], Prep
     """
     from edgeguard.export.loading import load_model
     from edgeguard.export.loading.files import sniff
+    from edgeguard.runtimes.ort_session import answerer
 
     if sniff(request.path) == "tflite":
         return _tflite_box(request.path, preprocess)
@@ -103,7 +102,7 @@ def model_box(request: LoadRequest, preprocess: Callable[[tuple[int, ...]], Prep
             where=str(request.path),
             fix="Run it yourself, save its answers [n, classes] as .npy, and pass that file as the suspect",
         )
-    return _box(request, loaded, loaded.model, preprocess)
+    return _box(request, loaded, answerer(loaded.model.SerializeToString(), loaded.batch), preprocess)
 
 
 def posterior_box(request: LoadRequest, preprocess: Callable[[tuple[int, ...]], Preprocess | None]) -> BlackBox:
@@ -112,15 +111,14 @@ def posterior_box(request: LoadRequest, preprocess: Callable[[tuple[int, ...]], 
     :raises EdgeguardError: see :func:`edgeguard.export.loading.load_model` and :func:`edgeguard.export.head.find_head`.
     """
     from edgeguard.defenses.head import Head
-    from edgeguard.export.head import attach
     from edgeguard.export.loading import load_model
     from edgeguard.export.prepare import prepare
     from edgeguard.targets import find_target
 
     loaded = load_model(request)
     prepared = prepare(loaded, find_target("arm64"))
-    served = attach(prepared.model, Head("logits", prepared.classes), None)
-    return _box(request, loaded, served, preprocess)
+    served = prepared.graph.answering(Head("logits", prepared.classes), None)
+    return _box(request, loaded, served.runner(loaded.batch), preprocess)
 
 
 def _tflite_box(path: Path, preprocess: Callable[[tuple[int, ...]], Preprocess | None]) -> BlackBox:
@@ -136,10 +134,7 @@ def _tflite_box(path: Path, preprocess: Callable[[tuple[int, ...]], Preprocess |
 def _box(
     request: LoadRequest,
     loaded: LoadedModel,
-    model: ModelProto,
+    answer: Callable[[Array], Array],
     preprocess: Callable[[tuple[int, ...]], Preprocess | None],
 ) -> BlackBox:
-    from edgeguard.runtimes.ort_session import answerer
-
-    chosen = preprocess(loaded.input_shape)
-    return BlackBox(str(request.path), answerer(model.SerializeToString(), loaded.batch), loaded.input_shape, chosen)
+    return BlackBox(str(request.path), answer, loaded.input_shape, preprocess(loaded.input_shape))

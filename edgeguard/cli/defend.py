@@ -1,4 +1,4 @@
-"""``edgeguard defend``: an existing ONNX classifier gets a defense and stays what it was otherwise."""
+"""``edgeguard defend``: an existing ONNX or TFLite classifier gets a defense and stays what it was otherwise."""
 
 from __future__ import annotations
 
@@ -55,13 +55,14 @@ def defend(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Defend the answers of an existing ONNX classifier, float or quantized, whoever exported it.
+    """Defend the answers of an existing ONNX or TFLite classifier, float or quantized, whoever exported it.
 
     The network computes as it did up to its logits; only what it returns changes. To quantize as well, or to begin
     with a .pt file, use export.
 
     \b
     edgeguard defend classifier_int8.onnx --defense label --validation photos/ --preprocess imagenet
+    edgeguard defend mobilenet_quant.tflite --defense label --validation photos/ --preprocess mobilenet-v1
     """
     require("onnx", "export")
     from edgeguard.export.labels import read_labels
@@ -73,7 +74,9 @@ def defend(
 
     if sniff(model) == "torch-zip":
         raise BadModel(
-            "is a torch file; defend takes ONNX classifiers", where=str(model), fix="Use edgeguard export --defend"
+            "is a torch file; defend takes ONNX and TFLite classifiers",
+            where=str(model),
+            fix="Use edgeguard export --defend",
         )
     with Console() as console:
         request = ExportRequest(

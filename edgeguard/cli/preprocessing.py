@@ -17,7 +17,8 @@ __all__ = ["Chosen", "numbers", "preprocess_options"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 _DEFAULT = "unit"
-_LAYOUT: Layout = "nchw"
+# The input is no image, whatever its shape.
+_NONE = "none"
 _OVERRIDES = ("crop", "colour", "mean", "std", "scale", "resample")
 
 
@@ -48,11 +49,15 @@ def preprocess_options(function: F) -> F:
     for option in reversed(
         (
             click.option(
-                "--preprocess", type=click.Choice(list(PRESETS)), help="How images become inputs; default: unit (0..1)."
+                "--preprocess",
+                type=click.Choice([*PRESETS, _NONE]),
+                help="How images become inputs; default: unit (0..1). none: the input is no image.",
             ),
             click.option("--crop", type=float, help="Resize the shorter side to size/CROP and cut the centre."),
             click.option("--colour", type=click.Choice(["rgb", "bgr", "grey"]), help="Order of the channels."),
-            click.option("--layout", type=click.Choice(["nchw", "nhwc"]), default=_LAYOUT, help="Order of the axes."),
+            click.option(
+                "--layout", type=click.Choice(["nchw", "nhwc"]), help="Order of the axes; default: as the shape has it."
+            ),
             click.option("--mean", callback=numbers(float), help="Per channel, in units of pixel x scale: M or R,G,B."),
             click.option("--std", callback=numbers(float), help="Per channel, in units of pixel x scale: S or R,G,B."),
             click.option("--scale", type=float, help="What pixels (0..255) are multiplied with."),
@@ -81,7 +86,7 @@ class Chosen:
     preset: str | None
     crop: float | None
     colour: str | None
-    layout: Layout
+    layout: Layout | None
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
     scale: float | None
@@ -94,9 +99,9 @@ class Chosen:
 
     @property
     def given(self) -> dict[str, Any]:
-        """What was said, by option; what was not is ``None`` or ``False``."""
+        """What was said, by option; what was not is ``None``."""
         said: dict[str, Any] = {f"--{name}": getattr(self, name) for name in _OVERRIDES}
-        return {"--preprocess": self.preset, **said, "--layout": self.layout != _LAYOUT}
+        return {"--preprocess": self.preset, **said, "--layout": self.layout}
 
     def __call__(self, input_shape: tuple[int, ...]) -> Preprocess | None:
         """The preprocessing for a network's input shape.
@@ -104,8 +109,11 @@ class Chosen:
         :raises UsageError: what was said fits no image, or not this network's.
         """
         overrides: dict[str, Any] = {name: value for name in _OVERRIDES if (value := getattr(self, name)) is not None}
+        if self.preset == _NONE:
+            return None
         said = self.preset is not None or bool(overrides)
-        channels = input_shape[0 if self.layout == "nchw" else -1]
+        layout = self.layout or _layout_of(input_shape)
+        channels = input_shape[0 if layout == "nchw" else -1]
         if len(input_shape) != 3 or (channels not in (1, 3) and not said):
             if said:
                 raise UsageError(
@@ -118,5 +126,10 @@ class Chosen:
                 "its accuracy is lost without any further notice"
             )
         c, h, w = input_shape
-        chosen = preset(self.preset or _DEFAULT, (c, h, w), self.layout)
+        chosen = preset(self.preset or _DEFAULT, (c, h, w), layout)
         return replace(chosen, **overrides)
+
+
+def _layout_of(input_shape: tuple[int, ...]) -> Layout:
+    """Where an image's channels are, of which there are one or three: first, as in ONNX, or last, as in TFLite."""
+    return "nchw" if input_shape[0] in (1, 3) or input_shape[-1] not in (1, 3) else "nhwc"

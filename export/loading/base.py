@@ -11,10 +11,10 @@ from onnx import ModelProto
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Accepts", "Kind", "LoadRequest", "LoadedModel"]
+__all__ = ["Accepts", "Kind", "LoadRequest", "Loaded", "LoadedModel", "LoadedTflite"]
 
 Accepts = Literal["float", "quantized"]
-Kind = Literal["state-dict", "torchscript", "exported-program", "pickled-module", "onnx"]
+Kind = Literal["state-dict", "torchscript", "exported-program", "pickled-module", "onnx", "tflite"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class LoadRequest:
     :param arch: ``pkg.module:factory``, which builds the network that a state_dict fits.
     :param arch_args: keyword arguments of the factory, as text.
     :param input_shape: of one input, without the batch axis.
-    :param accepts: ``float`` for networks that may be rewritten; ``quantized`` also takes quantized ONNX files,
-        in standard operators or ONNX Runtime's own, to be left as they are.
+    :param accepts: ``float`` for networks that may be rewritten; ``quantized`` also takes TFLite files and quantized
+        ONNX files, in standard operators or ONNX Runtime's own, to be left as they are.
     :param trust_pickle: whether a pickled ``nn.Module`` may be unpickled, which runs code from the file.
     """
 
@@ -53,3 +53,23 @@ class LoadedModel:
     batch: int | None
     sha256: str
     kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTflite:
+    """A network in TFLite, float or quantized.
+
+    :param data: the file's content, which an interpreter has accepted in a process of its own.
+    :param input_shape: of one input, without the batch axis.
+    :param batch: the batch size that the graph is fixed to.
+    :param sha256: of the file.
+    """
+
+    data: bytes
+    input_shape: tuple[int, ...]
+    batch: int
+    sha256: str
+    kind: Kind = "tflite"
+
+
+Loaded = LoadedModel | LoadedTflite

@@ -51,7 +51,9 @@ def builtin(model: Any, operator: Any) -> int:
 
 def name_of(kind: int) -> str:
     """The name of a built-in operator."""
-    names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+    names: dict[int, str] = {
+        value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)
+    }
     return names.get(kind, f"operator {kind}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -117,7 +117,7 @@ def expose_tflite_integers(data: bytes) -> tuple[bytes, Head]:
     if tensor.type not in _INTEGERS or grid is None:
         raise BadModel(f"logits quantized per channel or as {_type_name(tensor)} are not supported")
     classes = int(graph.tensors[output].shape[-1])
-    dtype = "uint8" if tensor.type == Kind.UINT8 else "int8"
+    dtype: Literal["uint8", "int8"] = "uint8" if tensor.type == Kind.UINT8 else "int8"
     _end_in(model, index, LOGITS)
     return pack(model), Head("logits", classes, dtype, float(grid[0]), grid[1])
 
@@ -182,5 +182,5 @@ def _name(tensor: Any) -> str:
 
 
 def _type_name(tensor: Any) -> str:
-    names = {value: name for name, value in vars(Kind).items() if isinstance(value, int)}
+    names: dict[int, str] = {value: name for name, value in vars(Kind).items() if isinstance(value, int)}
     return names.get(tensor.type, "of unknown type").lower()
