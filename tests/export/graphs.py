@@ -12,9 +12,10 @@ from edgeguard.calibration.collect import collect
 from edgeguard.calibration.observers import Range, find_observer
 from edgeguard.calibration.sets import array_set
 from edgeguard.export.found_head import LOGITS
+from edgeguard.export.onnx_graph import OnnxGraph
 from edgeguard.export.passes.quantize import probe, quantizable_tensors
 from edgeguard.export.prepare import Prepared
-from edgeguard.runtimes.ort_session import answerer, open_session, run_session
+from edgeguard.runtimes.ort_session import open_session, run_session
 
 __all__ = ["Array", "build", "count", "measured_ranges", "node", "prepared", "random_inputs", "run"]
 
@@ -70,7 +71,8 @@ def measured_ranges(model: ModelProto, inputs: Array, keep_float: tuple[str, ...
 
 def prepared(model: ModelProto, classes: int = 10) -> Prepared:
     """A network that ends in logits already, as later steps take it."""
-    return Prepared(model, answerer(model.SerializeToString(), None), classes)
+    graph = OnnxGraph(model)
+    return Prepared("logits", graph, graph.runner(None), classes)
 
 
 def count(model: ModelProto, kind: str) -> int:

@@ -8,6 +8,7 @@ from onnx import ModelProto, numpy_helper
 
 from edgeguard.errors import BadModel, GuardFailed
 from edgeguard.export.loading import LoadedModel
+from edgeguard.export.onnx_graph import OnnxGraph
 from edgeguard.export.passes.fold import Fold
 from edgeguard.export.prepare import prepare
 from edgeguard.targets import find_target
@@ -35,8 +36,9 @@ def test_a_softmax_is_cut_and_batch_norm_folded() -> None:
     model = build(nodes, held, output="out", opset=15, ir_version=8)
     prepared = prepare(loaded(model, (3, 8, 8)), TARGET)
     assert prepared.classes == 10
-    assert [each.op_type for each in prepared.model.graph.node] == ["Conv", "Flatten"]
-    logits = run(prepared.model, random_inputs(3))
+    assert isinstance(prepared.graph, OnnxGraph)
+    assert [each.op_type for each in prepared.graph.model.graph.node] == ["Conv", "Flatten"]
+    logits = run(prepared.graph.model, random_inputs(3))
     assert np.array_equal(prepared.logits(random_inputs(3)), logits)
     posterior = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     assert np.abs(posterior - run(model, random_inputs(3))).max() < 1e-5

@@ -65,8 +65,7 @@ def test_what_torch_writes_about_the_source_does_not_reach_the_artifact(loaded: 
     here = str(Path(__file__).parents[3]).encode()
     found = loaded("state.pt")
     assert here in found.model.SerializeToString()
-    model = prepare(found, find_target("arm64")).model
-    data = model.SerializeToString()
+    data = prepare(found, find_target("arm64")).graph.to_bytes()
     assert here not in data
     assert b"networks.py" not in data
     assert b"stack_trace" not in data
