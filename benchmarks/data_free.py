@@ -76,7 +76,7 @@ def main() -> None:
     weights = reference / "models" / "resnet20_cifar10.pt"
     loaded = load_model(LoadRequest(weights, "tests.networks:resnet20", input_shape=(3, 32, 32)))
     assert loaded.module is not None
-    model = prepare(loaded, TARGET).model
+    model = prepare(loaded, TARGET).graph.model
     begin = time.monotonic()
     made = synthesize(
         loaded.module,

@@ -51,7 +51,7 @@ class Network:
     table: CalibrationTable | None = None
 
 
-def keep_in_float(prepared: Prepared, inputs: Array) -> Network:
+def keep_in_float(prepared: Prepared[Graph], inputs: Array) -> Network:
     """The network as it is; its step is what int8 logits over ``inputs`` would have."""
     logits = prepared.logits(inputs)
     step = _step(min(0.0, float(logits.min())), max(0.0, float(logits.max())))
@@ -61,7 +61,7 @@ def keep_in_float(prepared: Prepared, inputs: Array) -> Network:
 def quantize(
     request: ExportRequest,
     choice: QuantizationChoice,
-    prepared: Prepared,
+    prepared: Prepared[OnnxGraph],
     data: DataSet,
     batch: int | None,
     reporter: Reporter,
@@ -70,7 +70,6 @@ def quantize(
 
     :raises GuardFailed: graph optimizations change its answers.
     """
-    assert isinstance(prepared.graph, OnnxGraph)
     model = prepared.graph.model
     tensors = quantizable_tensors(model, choice.keep_float)
     # The logits' range gives the step that goldens are measured in, whether or not they are quantized.

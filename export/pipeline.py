@@ -16,11 +16,12 @@ from edgeguard.errors import BadData
 from edgeguard.export.calibrating import choose_set
 from edgeguard.export.defending import defend_model, ending_of, fit, wish_of
 from edgeguard.export.golden import choose_goldens
-from edgeguard.export.loading import Loaded, LoadedTflite, load_any
+from edgeguard.export.graph import Graph
+from edgeguard.export.loading import Loaded, LoadedModel, load_any
 from edgeguard.export.measure import Answerers, measure
 from edgeguard.export.network import Network, keep_in_float, quantize, sample
 from edgeguard.export.packing import Package, check_place, publish
-from edgeguard.export.prepare import Prepare, Prepared, prepare
+from edgeguard.export.prepare import Prepare, Prepared, is_onnx, prepare
 from edgeguard.export.request import ExportRequest, Reporter
 from edgeguard.export.tools import tool_versions
 from edgeguard.manifest import Manifest, ModelFacts, SourceFacts, oldest_reader
@@ -160,13 +161,13 @@ class _Told:
 def _network(
     request: ExportRequest,
     loaded: Loaded,
-    prepared: Prepared,
+    prepared: Prepared[Graph],
     preprocess: Preprocess | None,
     validation: DataSet | None,
     told: _Told,
 ) -> tuple[Network, DataSet]:
     """The network in its final numeric type, and the set that candidates for goldens come from."""
-    if request.quantization is not None and not isinstance(loaded, LoadedTflite):
+    if request.quantization is not None and isinstance(loaded, LoadedModel) and is_onnx(prepared):
         data = choose_set(request, loaded, preprocess, told)
         if validation is not None:
             check_disjoint(data, validation)

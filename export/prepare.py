@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeGuard, TypeVar
 
 import numpy as np
 from onnx import ModelProto
@@ -24,9 +24,10 @@ from edgeguard.export.passes.strip import Strip
 from edgeguard.runtimes.ort_session import open_session, run_session
 from edgeguard.targets import Target
 
-__all__ = ["Prepare", "Prepared", "leave_alone", "prepare"]
+__all__ = ["Prepare", "Prepared", "is_onnx", "leave_alone", "prepare"]
 
 Array = np.ndarray[Any, Any]
+G = TypeVar("G", bound=Graph, covariant=True)
 
 # Inputs that a network is tried on, and how far from 1 its answers' sums are those of logits, not of a posterior.
 _TRIED = 4
@@ -36,7 +37,7 @@ _UNCHANGED = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Generic[G]):
     """A network that ends in logits.
 
     :param found: what it ended in when it came, for a person.
@@ -44,15 +45,15 @@ class Prepared:
     """
 
     found: str
-    graph: Graph
+    graph: G
     logits: Runner
     classes: int
 
 
-Prepare = Callable[[Loaded, Target], Prepared]
+Prepare = Callable[[Loaded, Target], Prepared[Graph]]
 
 
-def prepare(loaded: Loaded, target: Target) -> Prepared:
+def prepare(loaded: Loaded, target: Target) -> Prepared[OnnxGraph]:
     """The float network stripped, in the target's operator set, folded, and answering as it did.
 
     :raises BadModel: it has no classification head, or does not run.
@@ -68,7 +69,7 @@ def prepare(loaded: Loaded, target: Target) -> Prepared:
     return prepared
 
 
-def leave_alone(loaded: Loaded, target: Target) -> Prepared:
+def leave_alone(loaded: Loaded, target: Target) -> Prepared[Graph]:
     """The network computing as it did up to its logits: it was tuned or quantized elsewhere.
 
     :raises BadModel: it has no classification head, or does not run.
@@ -79,11 +80,16 @@ def leave_alone(loaded: Loaded, target: Target) -> Prepared:
     return _ending_in_logits(run_passes(loaded.model, [Strip(), Lift(target)]), loaded, _noise(loaded))[0]
 
 
+def is_onnx(prepared: Prepared[Graph]) -> TypeGuard[Prepared[OnnxGraph]]:
+    """Whether it is an ONNX network, which may be rewritten."""
+    return isinstance(prepared.graph, OnnxGraph)
+
+
 def _noise(loaded: Loaded) -> Array:
     return np.random.default_rng(0).random((loaded.batch or _TRIED, *loaded.input_shape), np.float32)
 
 
-def _ending_in_logits(model: ModelProto, loaded: LoadedModel, noise: Array) -> tuple[Prepared, Array]:
+def _ending_in_logits(model: ModelProto, loaded: LoadedModel, noise: Array) -> tuple[Prepared[OnnxGraph], Array]:
     """The network, and its logits for ``noise``."""
     head = find_head(model)
     logits = OnnxGraph(cut_to_logits(model, head))
@@ -93,7 +99,7 @@ def _ending_in_logits(model: ModelProto, loaded: LoadedModel, noise: Array) -> t
     return Prepared(str(head), logits, run, head.classes), values
 
 
-def _tflite_ending_in_logits(loaded: LoadedTflite) -> Prepared:
+def _tflite_ending_in_logits(loaded: LoadedTflite) -> Prepared[Graph]:
     from edgeguard.export.tflite.graph import TfliteGraph
     from edgeguard.export.tflite.head import cut_tflite, find_tflite_head
 

@@ -187,7 +187,7 @@ NETS = {
 def exact(net: Net, reference: Path, scratch: Path) -> ModelProto:
     """The network in float, ending in logits, prepared as an export does."""
     request = LoadRequest(_weights(net, reference, scratch), net.factory, input_shape=net.shape)
-    return prepare(load_model(request), find_target(DEFAULT_TARGET)).model
+    return prepare(load_model(request), find_target(DEFAULT_TARGET)).graph.model
 
 
 def quantized(

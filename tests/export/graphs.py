@@ -69,7 +69,7 @@ def measured_ranges(model: ModelProto, inputs: Array, keep_float: tuple[str, ...
     return found.ranges
 
 
-def prepared(model: ModelProto, classes: int = 10) -> Prepared:
+def prepared(model: ModelProto, classes: int = 10) -> Prepared[OnnxGraph]:
     """A network that ends in logits already, as later steps take it."""
     graph = OnnxGraph(model)
     return Prepared("logits", graph, graph.runner(None), classes)

@@ -56,4 +56,4 @@ def resnet20(reference: Path) -> ModelProto:
     request = LoadRequest(reference / "models" / "resnet20_cifar10.pt", ARCH, input_shape=(3, 32, 32))
     prepared = prepare(load_model(request), find_target("arm64"))
     assert prepared.classes == 10
-    return prepared.model
+    return prepared.graph.model
