@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from edgeguard.bench.result import Result
+from edgeguard.bench.variants import Variant
 from edgeguard.errors import UsageError
 
 __all__ = ["DECISIVE", "NOT_SAID", "Context", "Difference", "check_comparable", "differences", "result_context"]
@@ -126,6 +127,7 @@ def _told(result: Result) -> dict[str, str]:
         "artifact": artifact.name,
         "target": artifact.target,
         "defense": "none" if artifact.defense is None else " ".join(map(str, parts)),
+        "engine": ", ".join(sorted({_engine(variant) for variant in result.variants})),
         **{f"model of {variant.name}": variant.sha256[:12] for variant in result.variants},
         **result.tools,
         "system": device.system or NOT_SAID,
@@ -138,6 +140,10 @@ def _told(result: Result) -> dict[str, str]:
         "effort": result.plan.effort,
         "verdict": f"{result.verdict.status} ({codes})" if codes else result.verdict.status,
     }
+
+
+def _engine(variant: Variant) -> str:
+    return variant.engine if variant.kernels is None else f"{variant.engine} ({variant.kernels})"
 
 
 def _under_load(result: Result) -> float | None:

@@ -24,7 +24,7 @@ from edgeguard.bench.on_demand import refuse_impossible, take_demanded
 from edgeguard.bench.pmu import Event
 from edgeguard.bench.reporter import Reporter
 from edgeguard.bench.result import ArtifactFacts, Cold, Counts, Latency, Process, Ratio, Result
-from edgeguard.bench.sampling import cold_start, count, sample
+from edgeguard.bench.sampling import cold_start, count, sample, with_engines
 from edgeguard.bench.settings import EFFORTS, Plan, Settings, make_count_plan, make_plan
 from edgeguard.bench.variants import CONTROL, Variants, choose_variants, deployed_name
 from edgeguard.bench.verdict import Evidence, Verdict, judge, judge_counts
@@ -52,7 +52,7 @@ class _Taken:
 def measure(path: Path, settings: Settings, reporter: Reporter) -> Result:
     """Measure an artifact beside what its lab holds. A result that cannot be trusted is returned too: see its verdict.
 
-    :raises UsageError: there is no artifact, its format cannot be timed, or the machine cannot do what is asked for.
+    :raises UsageError: there is no artifact, or neither the machine nor its engine can do what is asked for.
     :raises Untrusted: the artifact or its lab differs from the manifest.
     :raises RejectedInput: a model cannot be loaded or kills the process that runs it.
     :raises InvalidMeasurement: a measuring process does not end.
@@ -60,9 +60,9 @@ def measure(path: Path, settings: Settings, reporter: Reporter) -> Result:
     started, clock = datetime.now(UTC), time.perf_counter()
     artifact = open_artifact(path)
     kind = device_kind()
-    refuse_impossible(settings, kind.kind)
+    refuse_impossible(settings, kind.kind, artifact.manifest.model.format)
     with tempfile.TemporaryDirectory(prefix="edgeguard-bench-") as scratch:
-        variants = choose_variants(artifact, Path(scratch))
+        variants = with_engines(choose_variants(artifact, Path(scratch)), threads=settings.threads)
         if kind.kind == "emulated":
             taken = _counts_alone(variants, settings, reporter)
         else:
@@ -84,7 +84,7 @@ def measure(path: Path, settings: Settings, reporter: Reporter) -> Result:
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.perf_counter() - clock, 3),
         artifact=_artifact_facts(artifact),
-        tools=_tools(),
+        tools=_tools({variant.engine for variant in variants.timed}),
         plan=taken.plan,
         device=device,
         before=taken.before,
@@ -206,6 +206,6 @@ def _artifact_facts(artifact: Artifact) -> ArtifactFacts:
     )
 
 
-def _tools() -> dict[str, str]:
-    packages = ("numpy", "onnxruntime", "psutil")
+def _tools(engines: set[str]) -> dict[str, str]:
+    packages = sorted({"numpy", "psutil", *engines})
     return {"edgeguard": __version__, "python": python_version(), **{name: version(name) for name in packages}}

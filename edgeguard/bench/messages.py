@@ -29,6 +29,9 @@ __all__ = [
     "ColdRequest",
     "CountAnswer",
     "CountRequest",
+    "DescribeAnswer",
+    "DescribeRequest",
+    "EngineFacts",
     "Request",
     "Subject",
     "TimeAnswer",
@@ -166,8 +169,40 @@ class CountAnswer:
     refused: dict[Event, str]
 
 
-Request = TimeRequest | ColdRequest | CountRequest | SustainRequest | ProfileRequest | EnergyRequest
-Answer = TimeAnswer | ColdAnswer | CountAnswer | SustainAnswer | ProfileAnswer | EnergyAnswer
+@dataclass(frozen=True, slots=True)
+class DescribeRequest:
+    """Load TFLite models and tell what runs them.
+
+    :param models: their files.
+    """
+
+    models: tuple[str, ...]
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What runs a model.
+
+    :param model: its file.
+    :param kernels: see :attr:`edgeguard.runtimes.litert_session.LiteRtSession.kernels`.
+    """
+
+    model: str
+    engine: str
+    version: str
+    kernels: str
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeAnswer:
+    """Answer to a :class:`DescribeRequest`, one for each model."""
+
+    found: tuple[EngineFacts, ...]
+
+
+Request = TimeRequest | ColdRequest | CountRequest | SustainRequest | ProfileRequest | EnergyRequest | DescribeRequest
+Answer = TimeAnswer | ColdAnswer | CountAnswer | SustainAnswer | ProfileAnswer | EnergyAnswer | DescribeAnswer
 _TYPES: dict[str, type[Request] | type[Answer]] = {
     kind.__name__: kind for kind in (*get_args(Request), *get_args(Answer))
 }

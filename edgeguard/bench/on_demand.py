@@ -10,6 +10,7 @@ from edgeguard.bench.demanded import Energy, Profile, Sustained, energy_figures,
 from edgeguard.bench.device_kind import Kind
 from edgeguard.bench.pmic import read_rails
 from edgeguard.bench.processes import ask_worker
+from edgeguard.bench.profiling import refuse_profile
 from edgeguard.bench.reporter import Reporter
 from edgeguard.bench.settings import EFFORTS, Plan, Settings
 from edgeguard.bench.subject import Subject
@@ -35,11 +36,14 @@ class Demanded:
     energy: Energy | None
 
 
-def refuse_impossible(settings: Settings, kind: Kind) -> None:
-    """Say before minutes of work what this machine cannot do.
+def refuse_impossible(settings: Settings, kind: Kind, model_format: str) -> None:
+    """Say before minutes of work what this machine, or the engine, cannot do.
 
-    :raises UsageError: it is emulated and shall be timed for long, or does not measure its power.
+    :raises UsageError: it is emulated and shall be timed for long, or does not measure its power; or operators are to
+        be timed by another engine than ONNX Runtime.
     """
+    if settings.profile and model_format != "onnx":
+        refuse_profile(model_format)
     if kind == "emulated" and settings.sustained_s is not None:
         raise UsageError("an emulated machine has no pace to keep", where="--sustained", fix="Measure on a board")
     if settings.energy:

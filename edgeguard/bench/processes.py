@@ -26,6 +26,8 @@ from edgeguard.bench.messages import (
     ColdRequest,
     CountAnswer,
     CountRequest,
+    DescribeAnswer,
+    DescribeRequest,
     Request,
     TimeAnswer,
     TimeRequest,
@@ -57,6 +59,8 @@ def ask_worker(request: CountRequest, *, timeout: float) -> CountAnswer: ...
 @overload
 def ask_worker(request: ProfileRequest, *, timeout: float) -> ProfileAnswer: ...
 @overload
+def ask_worker(request: DescribeRequest, *, timeout: float) -> DescribeAnswer: ...
+@overload
 def ask_worker(request: EnergyRequest, *, timeout: float) -> EnergyAnswer: ...
 @overload
 def ask_worker(request: SustainRequest, *, timeout: float, tick: Callable[[float], None]) -> SustainAnswer: ...
@@ -84,7 +88,7 @@ def ask_worker(request: Request, *, timeout: float, tick: Callable[[float], None
         raise errors.BadModel(
             f"it kills the process that runs it ({_signal_name(-done.returncode)})",
             where=_subject_path(request),
-            fix="SIGILL means that this onnxruntime needs a newer CPU; SIGKILL that memory ran out",
+            fix="SIGILL means that this engine needs a newer CPU; SIGKILL that memory ran out",
         )
     if done.returncode != 0:
         raise errors.EdgeguardError(f"a measuring process failed: {_last_line(done.stderr)}")
@@ -128,6 +132,8 @@ def _understand(text: str) -> Answer:
 
 
 def _subject_path(request: Request) -> str:
+    if isinstance(request, DescribeRequest):
+        return ", ".join(sorted(request.models))
     subjects = request.subjects if isinstance(request, TimeRequest | CountRequest) else (request.subject,)
     return ", ".join(sorted({subject.path for subject in subjects if subject is not None}))
 

@@ -7,13 +7,14 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from edgeguard.bench.demand_messages import Node, ProfileAnswer, ProfileRequest
+from edgeguard.errors import UsageError
 
-__all__ = ["measure_profile", "nodes_of"]
+__all__ = ["measure_profile", "nodes_of", "refuse_profile"]
 
 _SUFFIX = "_kernel_time"
 
@@ -24,7 +25,10 @@ def measure_profile(request: ProfileRequest) -> ProfileAnswer:
     A defense on the host runs outside of the model and is in no profile.
 
     :raises EdgeguardError: the model cannot be loaded.
+    :raises UsageError: it is none of ONNX Runtime's.
     """
+    if request.subject.format != "onnx":
+        refuse_profile(request.subject.format)
     from edgeguard.runtimes.ort_session import open_session
 
     inputs = np.load(request.subject.inputs, allow_pickle=False)
@@ -37,6 +41,19 @@ def measure_profile(request: ProfileRequest) -> ProfileAnswer:
             session.run(outputs, {name: np.ascontiguousarray(inputs[index % len(inputs)])})
         events = json.loads(Path(session.end_profiling()).read_bytes())
     return ProfileAnswer(nodes_of(events, request.warmup))
+
+
+def refuse_profile(model_format: str) -> NoReturn:
+    """Say that only ONNX Runtime times operators.
+
+    :raises UsageError: always.
+    """
+    raise UsageError(
+        f"operators are timed by ONNX Runtime's profiler, and a {model_format} model runs in LiteRT, whose Python "
+        "package has none",
+        where="--profile",
+        fix="Leave it out, or profile the onnx artifact of the same network",
+    )
 
 
 def nodes_of(events: Iterable[dict[str, Any]], warmup: int) -> tuple[Node, ...]:

@@ -3,21 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from edgeguard.bench.messages import ColdAnswer, ColdRequest, CountAnswer, CountRequest, Subject, TimeRequest
+from edgeguard.bench.messages import (
+    ColdAnswer,
+    ColdRequest,
+    CountAnswer,
+    CountRequest,
+    DescribeRequest,
+    Subject,
+    TimeRequest,
+)
 from edgeguard.bench.orders import block_orders, creation_order, process_random
 from edgeguard.bench.pmu import Event
 from edgeguard.bench.processes import ask_worker
 from edgeguard.bench.result import Process
 from edgeguard.bench.settings import Plan
+from edgeguard.bench.variants import Variants
 
-__all__ = ["cold_start", "count", "sample"]
+__all__ = ["cold_start", "count", "sample", "with_engines"]
 
 _COLD_RUNS = 30
 _COLD_BUDGET_MS = 200.0
 _TIMEOUT_S = 600.0
 # Python itself still specialises its code during the first runs.
 _COUNT_WARMUP = 10
+
+
+def with_engines(variants: Variants, *, threads: int) -> Variants:
+    """The same, each told which engine and kernels run it; a fresh process loads those that only so can be known.
+
+    :raises EdgeguardError: see :func:`sample`.
+    """
+    pairs = list(zip(variants.timed, variants.subjects, strict=True))
+    models = {
+        variant.sha256: subject.path
+        for variant, subject in pairs
+        if subject.format == "tflite" and subject.how != "runtime"
+    }
+    if not models:
+        return variants
+    answer = ask_worker(DescribeRequest(tuple(models.values()), threads), timeout=_TIMEOUT_S)
+    found = {entry.model: entry for entry in answer.found}
+    timed = []
+    for variant in variants.timed:
+        facts = found.get(models.get(variant.sha256, ""))
+        timed.append(variant if facts is None else replace(variant, engine=facts.engine, kernels=facts.kernels))
+    return replace(variants, timed=tuple(timed))
 
 
 def sample(

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from edgeguard.bench.messages import Subject
+from edgeguard.errors import BadModel
 
 __all__ = ["Call", "Prepared", "delayed", "import_everything", "prepare", "turn", "undisturbed", "warm_up"]
 
+Array = np.ndarray[Any, Any]
 Call = Callable[[Any], Any]
 
 
@@ -34,29 +36,59 @@ def prepare(subject: Subject, *, threads: int, spinning: bool) -> Prepared:
     """
     inputs = np.load(subject.inputs, allow_pickle=False)
     if subject.how == "runtime":
-        from edgeguard.runtimes import load
+        from edgeguard.artifact import open_artifact
+        from edgeguard.runtimes.loading import load_unprobed
 
-        predict = load(Path(subject.path), threads=threads, spinning=spinning).predict
-        return Prepared(predict, [image[None] for image in inputs])
+        # This process is one that a bad file may take down: nobody need try it before.
+        runtime = load_unprobed(open_artifact(Path(subject.path)), threads=threads, spinning=spinning)
+        return Prepared(runtime.predict, [image[None] for image in inputs])
+    post = None if subject.artifact is None else _post_processor(Path(subject.artifact))
+    if subject.format == "tflite":
+        return _litert(Path(subject.path), inputs, post, threads)
+    return _onnxruntime(Path(subject.path), inputs, post, threads, spinning)
+
+
+def _onnxruntime(path: Path, inputs: Array, post: Call | None, threads: int, spinning: bool) -> Prepared:
     from edgeguard.runtimes.ort_session import open_session
 
-    session = open_session(Path(subject.path), threads=threads, spinning=spinning)
+    session = open_session(path, threads=threads, spinning=spinning)
     run = session.run
     outputs = [session.get_outputs()[0].name]
     name = session.get_inputs()[0].name
     feeds = [{name: np.ascontiguousarray(batch)} for batch in inputs]
-    if subject.artifact is None:
+    if post is None:
         return Prepared(lambda feed: run(outputs, feed), feeds)
-    post = _post_processor(Path(subject.artifact))
     return Prepared(lambda feed: post(run(outputs, feed)[0]), feeds)
+
+
+def _litert(path: Path, inputs: Array, post: Call | None, threads: int) -> Prepared:
+    """The interpreter's own calls; inputs are brought to the grid of an integer input before they are timed.
+
+    An ONNX graph takes floats and does that itself, in the run that is timed.
+    """
+    from edgeguard.runtimes.litert_session import open_litert
+
+    session = open_litert(path, threads=threads)
+    if session.batch != inputs.shape[1]:
+        raise BadModel(f"takes {session.batch} inputs at once, not {inputs.shape[1]}", where=str(path))
+    call = session.caller()
+    feeds = [np.ascontiguousarray(session.quantized(batch)) for batch in inputs]
+    if post is None:
+        return Prepared(call, feeds)
+    return Prepared(lambda feed: post(call(feed)), feeds)
 
 
 def import_everything(subject: Subject) -> None:
     """Import the modules that loading a subject needs, which is no part of loading it."""
-    import onnxruntime  # noqa: F401
+    if subject.format == "tflite":
+        from edgeguard.runtimes import litert_runtime  # noqa: F401
+        from edgeguard.runtimes.litert_session import litert_engine
 
-    from edgeguard.runtimes import onnx_runtime  # noqa: F401
+        litert_engine()
+    else:
+        import onnxruntime  # noqa: F401
 
+        from edgeguard.runtimes import onnx_runtime  # noqa: F401
     if subject.how == "session":
         return
     # Reading a manifest builds pydantic's validators, once in a process.
@@ -120,12 +152,7 @@ def undisturbed() -> Iterator[None]:
 
 def _post_processor(artifact: Path) -> Call:
     from edgeguard.artifact import MANIFEST
-    from edgeguard.defenses.postprocess import PostProcessor
-    from edgeguard.defenses.record import recorded_defense
     from edgeguard.manifest import read_manifest
+    from edgeguard.runtimes.answering import post_processor
 
-    manifest = read_manifest(artifact / MANIFEST)
-    record = manifest.defense
-    host = record is not None and record.placement == "host"
-    defense = recorded_defense(record) if record is not None and host else None
-    return PostProcessor(manifest.model.head, defense)
+    return post_processor(read_manifest(artifact / MANIFEST))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from edgeguard.artifact import Artifact
+from edgeguard.artifact import Artifact, lab_float, lab_int8
 from edgeguard.bench.messages import Subject
 from edgeguard.errors import UsageError
 
@@ -40,12 +40,19 @@ class Variant:
     :param scope: ``model`` from a finished input to the answer, ``end_to_end`` from a uint8 image.
     :param file: name of the model file.
     :param sha256: its digest.
+    :param format: of the model file.
+    :param engine: what runs it.
+    :param kernels: which kernels of LiteRT, ``xnnpack`` or ``builtin`` or both; ``None`` for ONNX Runtime, which has
+        one kind.
     """
 
     name: str
     scope: Literal["model", "end_to_end"]
     file: str
     sha256: str
+    format: Literal["onnx", "tflite"] = "onnx"
+    engine: str = "onnxruntime"
+    kernels: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +85,15 @@ def choose_variants(artifact: Artifact, scratch: Path) -> Variants:
     post-processor) whose cost is in question.
 
     :param scratch: a directory for the inputs, which must outlive the workers.
-    :raises UsageError: the format cannot be timed.
     :raises Untrusted: a file of the lab belongs to another export.
     """
     facts = artifact.manifest.model
-    if facts.format != "onnx":
-        raise UsageError(f"bench cannot time {facts.format} models yet", where=str(artifact.path))
+    kind = facts.format
     inputs = _save(scratch / "inputs.npy", _inputs(artifact))
     timed: list[Variant] = []
     subjects: list[Subject] = []
     skipped: list[Skipped] = []
-    for name in (FLOAT, INT8):
-        file = f"{name}.onnx"
+    for name, file in ((FLOAT, lab_float(kind)), (INT8, lab_int8(kind))):
         if file not in artifact.manifest.lab:
             skipped.append(Skipped(name, _ABSENT[name]))
             continue
@@ -98,23 +102,24 @@ def choose_variants(artifact: Artifact, scratch: Path) -> Variants:
         except UsageError as absent:
             skipped.append(Skipped(name, str(absent)))
             continue
-        timed.append(Variant(name, "model", file, artifact.manifest.lab[file].sha256))
-        subjects.append(Subject(name, str(path), "session", inputs))
+        timed.append(Variant(name, "model", file, artifact.manifest.lab[file].sha256, kind))
+        subjects.append(Subject(name, str(path), "session", inputs, format=kind))
     defense = artifact.manifest.defense
     digest = artifact.manifest.files[facts.file].sha256
     for name in (deployed_name(artifact), CONTROL):
-        timed.append(Variant(name, "model", facts.file, digest))
+        timed.append(Variant(name, "model", facts.file, digest, kind))
         # A defense in the graph is timed by a bare session like its rivals; one on the host with its numpy part.
         if facts.head.kind == "posterior" and (defense is None or defense.placement == "graph"):
-            subjects.append(Subject(name, str(artifact.model_path), "session", inputs))
+            subjects.append(Subject(name, str(artifact.model_path), "session", inputs, format=kind))
         else:
-            subjects.append(Subject(name, str(artifact.model_path), "host", inputs, artifact=str(artifact.path)))
+            whose = str(artifact.path)
+            subjects.append(Subject(name, str(artifact.model_path), "host", inputs, artifact=whose, format=kind))
     if artifact.manifest.preprocess is None:
         skipped.append(Skipped(END_TO_END, "the artifact's input is not an image"))
     else:
-        timed.append(Variant(END_TO_END, "end_to_end", facts.file, digest))
+        timed.append(Variant(END_TO_END, "end_to_end", facts.file, digest, kind))
         images = _save(scratch / "images.npy", _images(artifact.manifest.preprocess.size))
-        subjects.append(Subject(END_TO_END, str(artifact.path), "runtime", images))
+        subjects.append(Subject(END_TO_END, str(artifact.path), "runtime", images, format=kind))
     return Variants(tuple(timed), tuple(skipped), tuple(subjects))
 
 

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from edgeguard.bench.counting import measure_counts
 from edgeguard.bench.demand_messages import EnergyRequest, ProfileRequest, SustainRequest
+from edgeguard.bench.describing import describe
 from edgeguard.bench.messages import (
     Block,
     ColdAnswer,
     ColdRequest,
     CountRequest,
+    DescribeRequest,
     TimeAnswer,
     TimeRequest,
     from_json,
@@ -49,6 +51,8 @@ def main() -> None:
                 text = to_json(measure_profile(request))
             case EnergyRequest():
                 text = to_json(measure_energy(request))
+            case DescribeRequest():
+                text = to_json(describe(request))
             case _:
                 raise ValueError(f"{type(request).__name__} is no request")
     except EdgeguardError as error:

@@ -100,6 +100,8 @@ def _lines(result: Result) -> list[str]:
     notes += ["instructions: per inference, user space, median"] if result.counts is not None else []
     notes.append("peak memory: of the process, and its growth with the model")
     lines = ["; ".join(notes)]
+    kernels = [f"{entry.name} {entry.kernels}" for entry in result.variants if entry.kernels is not None]
+    lines += [f"kernels of LiteRT that ran: {'; '.join(kernels)}"] if kernels else []
     lines += [f"not measured: {entry.name}: {entry.reason}" for entry in result.skipped]
     lines += [f"not counted: {event}: {reason}" for event, reason in result.not_counted.items()]
     lines += [f"- {sentence}" for sentence in result.findings]

@@ -99,6 +99,16 @@ TOLD: list[tuple[str, Callable[[Result], Result]]] = [
     ("effort", plan(effort="thorough")),
     ("verdict", lambda result: replace(result, verdict=replace(result.verdict, status="unknown"))),
     (
+        "engine",
+        lambda result: replace(
+            result,
+            variants=tuple(
+                replace(one, engine="ai-edge-litert", kernels="xnnpack") if one.name == "int8" else one
+                for one in result.variants
+            ),
+        ),
+    ),
+    (
         "model of int8",
         lambda result: replace(
             result,

@@ -23,6 +23,9 @@ from edgeguard.bench.messages import (
     ColdRequest,
     CountAnswer,
     CountRequest,
+    DescribeAnswer,
+    DescribeRequest,
+    EngineFacts,
     Request,
     Subject,
     TimeAnswer,
@@ -32,7 +35,7 @@ from edgeguard.bench.messages import (
     to_json,
 )
 
-SUBJECT = Subject("a", "/x/model.onnx", "host", "/x/inputs.npy", artifact="/x/y.edgeguard", delay=0.02)
+SUBJECT = Subject("a", "/x/model.onnx", "host", "/x/inputs.npy", artifact="/x/y.edgeguard", delay=0.02, format="tflite")
 MESSAGES = [
     TimeRequest((SUBJECT,), ("a",), (("a",), ("a",)), 3, 2, 50.0, 0.5, 2, True),
     ColdRequest(SUBJECT, 30, 200.0, 1, False),
@@ -46,6 +49,8 @@ MESSAGES = [
     EnergyRequest(None, 8.0, 2.0, 0.5, 1, True),
     EnergyRequest(SUBJECT, 8.0, 2.0, 0.5, 1, True),
     EnergyAnswer(3, 8.5, (2.5, 2.25)),
+    DescribeRequest(("/x/model.tflite",), 2),
+    DescribeAnswer((EngineFacts("/x/model.tflite", "ai-edge-litert", "2.3.0", "xnnpack, builtin"),)),
     CountAnswer({"instructions": {"a": (1, 2)}}, {"instructions": 1}, {"cycles": "no such counter"}),
 ]
 

@@ -102,11 +102,11 @@ def test_power_that_cannot_be_read_is_refused_before_anything_is_measured(
 ) -> None:
     fake_vcgencmd(tmp_path / "bin", monkeypatch, rails='error=1 error_msg="Command not registered"')
     with pytest.raises(UsageError, match="Command not registered"):
-        refuse_impossible(Settings(energy=True), "board")
+        refuse_impossible(Settings(energy=True), "board", "onnx")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match="no command vcgencmd"):
-        refuse_impossible(Settings(energy=True), "board")
-    refuse_impossible(Settings(sustained_s=5.0, profile=True), "board")
+        refuse_impossible(Settings(energy=True), "board", "onnx")
+    refuse_impossible(Settings(sustained_s=5.0, profile=True), "board", "onnx")
 
 
 @pytest.mark.parametrize(
@@ -117,5 +117,5 @@ def test_an_emulated_machine_keeps_no_pace_and_draws_no_power(
 ) -> None:
     fake_vcgencmd(tmp_path / "bin", monkeypatch)
     with pytest.raises(UsageError, match=f"{option}: an emulated machine"):
-        refuse_impossible(settings, "emulated")
-    refuse_impossible(Settings(profile=True), "emulated")
+        refuse_impossible(settings, "emulated", "onnx")
+    refuse_impossible(Settings(profile=True), "emulated", "onnx")

@@ -180,6 +180,19 @@ def test_a_result_of_version_1_is_still_read(tmp_path: Path) -> None:
     assert old.processes == made_up_result().processes
 
 
+def test_variants_of_version_2_ran_in_onnxruntime(tmp_path: Path) -> None:
+    data = json.loads(write_result(made_up_result()))
+    for variant in data["variants"]:
+        for name in ("format", "engine", "kernels"):
+            del variant[name]
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps({**data, "schema_version": 2, "min_reader": 2}))
+    assert {(one.format, one.engine, one.kernels) for one in read_result(path).variants} == {
+        ("onnx", "onnxruntime", None)
+    }
+    assert data["min_reader"] == 2
+
+
 def test_a_missing_result_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadData, match=r"none\.json"):
         read_result(tmp_path / "none.json")
