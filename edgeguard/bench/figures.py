@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
+from edgeguard.bench.beside import questions_beside
 from edgeguard.bench.intervals import log_ratios, ratio_interval
 from edgeguard.bench.messages import CountAnswer
 from edgeguard.bench.percentiles import percentile_estimate
@@ -71,7 +72,7 @@ def pooled(processes: Sequence[Process], name: str) -> list[int]:
 def _questions(present: Sequence[str]) -> list[tuple[str, str]]:
     deployed = next(name for name in ("defended", "deployed") if name in present)
     wanted = ((INT8, FLOAT), (deployed, INT8), (deployed, FLOAT), (CONTROL, deployed))
-    return [pair for pair in wanted if set(pair) <= set(present)]
+    return [*(pair for pair in wanted if set(pair) <= set(present)), *questions_beside(present)]
 
 
 def _centre(values: Sequence[int], overhead: int) -> int:

@@ -14,6 +14,7 @@ from statistics import median
 
 from edgeguard import __version__
 from edgeguard.artifact import MANIFEST, Artifact, open_artifact
+from edgeguard.bench.beside import put_beside, refuse_unlike
 from edgeguard.bench.device_facts import read_device
 from edgeguard.bench.device_kind import DeviceKind, device_kind
 from edgeguard.bench.figures import count_figures, latencies, pooled, ratios
@@ -49,9 +50,10 @@ class _Taken:
     verdict: Verdict
 
 
-def measure(path: Path, settings: Settings, reporter: Reporter) -> Result:
+def measure(path: Path, settings: Settings, reporter: Reporter, beside: Path | None = None) -> Result:
     """Measure an artifact beside what its lab holds. A result that cannot be trusted is returned too: see its verdict.
 
+    :param beside: another artifact, to take turns with it.
     :raises UsageError: there is no artifact, or neither the machine nor its engine can do what is asked for.
     :raises Untrusted: the artifact or its lab differs from the manifest.
     :raises RejectedInput: a model cannot be loaded or kills the process that runs it.
@@ -59,10 +61,11 @@ def measure(path: Path, settings: Settings, reporter: Reporter) -> Result:
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     artifact = open_artifact(path)
+    other = None if beside is None else open_artifact(beside)
     kind = device_kind()
     refuse_impossible(settings, kind.kind, artifact.manifest.model.format)
     with tempfile.TemporaryDirectory(prefix="edgeguard-bench-") as scratch:
-        variants = with_engines(choose_variants(artifact, Path(scratch)), threads=settings.threads)
+        variants = with_engines(_variants(artifact, other, Path(scratch)), threads=settings.threads)
         if kind.kind == "emulated":
             taken = _counts_alone(variants, settings, reporter)
         else:
@@ -105,7 +108,18 @@ def measure(path: Path, settings: Settings, reporter: Reporter) -> Result:
         sustained=demanded.sustained,
         profiles=demanded.profiles,
         energy=demanded.energy,
+        beside=None if other is None else _artifact_facts(other),
     )
+
+
+def _variants(artifact: Artifact, other: Artifact | None, scratch: Path) -> Variants:
+    own = choose_variants(artifact, scratch)
+    if other is None:
+        return own
+    refuse_unlike(artifact, other)
+    place = scratch / "beside"
+    place.mkdir()
+    return put_beside(own, choose_variants(other, place))
 
 
 def _times_and_counts(

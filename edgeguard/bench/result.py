@@ -171,6 +171,7 @@ class Result:
     :param counts: ``None`` where instructions cannot be counted.
     :param not_counted: event to the reason for which this machine does not count it.
     :param sustained: only on demand, like ``profiles`` and ``energy``.
+    :param beside: another artifact, which took turns with it; see :mod:`edgeguard.bench.beside`.
     """
 
     device_kind: Kind
@@ -196,6 +197,7 @@ class Result:
     sustained: Sustained | None = None
     profiles: tuple[Profile, ...] = ()
     energy: Energy | None = None
+    beside: ArtifactFacts | None = None
     schema_version: int = SCHEMA_VERSION
     min_reader: int = _MIN_READER
 

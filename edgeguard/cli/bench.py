@@ -46,6 +46,9 @@ _path: Any = click.Path(path_type=Path)
 @click.option("--seconds", type=float, help="Time to measure in, without starting processes.")
 @click.option("--confidence", type=float, default=0.95, show_default=True, help="Of the intervals of ratios.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the orders and the bootstrap.")
+@click.option(
+    "--beside", type=_path, help="Another artifact, as of another format, whose variants take turns with them."
+)
 @click.option("--sustained", metavar="DURATION", help="Then run ARTIFACT without a pause, for example for 10m.")
 @click.option("--profile", is_flag=True, help="Then let ONNX Runtime time each operator.")
 @click.option("--energy", is_flag=True, help="Then read the power of a Pi 5's rails, idle and of each variant.")
@@ -67,6 +70,7 @@ def bench(
     seconds: float | None,
     confidence: float,
     seed: int,
+    beside: Path | None,
     sustained: str | None,
     profile: bool,
     energy: bool,
@@ -111,8 +115,8 @@ def bench(
     if fleet is not None:
         from edgeguard.cli.bench_fleet import bench_fleet
 
-        if host is not None or output is not None or pyperf is not None:
-            raise UsageError("--device, -o and --pyperf are about one result, --fleet makes several")
+        if host is not None or output is not None or pyperf is not None or beside is not None:
+            raise UsageError("--device, -o, --pyperf and --beside are about one result, --fleet makes several")
         bench_fleet(artifact, settings, fleet, ssh_config, directory, force, as_json)
         return
     output = output or default_output(artifact, host)
@@ -121,10 +125,12 @@ def bench(
             check_output(path, force)
     with Console() as console:
         if host is None:
-            result = measure(artifact, settings, console)
+            result = measure(artifact, settings, console, beside)
         else:
             with connect(host, ssh_config) as device:
-                result = bench_device(device, artifact, settings, directory=directory, on_line=console.step)
+                result = bench_device(
+                    device, artifact, settings, directory=directory, on_line=console.step, beside=beside
+                )
     _keep(result, output, pyperf)
     if as_json:
         print_json(json.loads(write_result(result)))

@@ -113,8 +113,10 @@ def _headline(result: Result) -> str:
     device, plan = result.device, result.plan
     cpu = device.cpu.model or device.machine
     has = {True: "with", False: "without", None: "perhaps with"}[device.cpu.dot_product]
+    beside = "" if result.beside is None else f" beside {result.beside.name}"
     return (
-        f"{result.artifact.name} on {device.model or cpu} ({result.device_kind}; {cpu}, {has} dot-product instructions)"
+        f"{result.artifact.name}{beside} on {device.model or cpu} "
+        f"({result.device_kind}; {cpu}, {has} dot-product instructions)"
         f", {plan.threads} thread{'s' if plan.threads > 1 else ''}, batch {result.artifact.batch}"
     )
 

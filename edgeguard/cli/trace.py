@@ -86,9 +86,9 @@ def trace(
 ) -> None:
     """Tell whether a suspect learnt from answers that the defense decoy gave under your key.
 
-    SUSPECT is a classifier (.onnx, .tflite, .pt, .pt2), an artifact, or its saved answers: an .npy [n, classes], or an .npz with
-    the array answers. Only its answers are looked at: how high it ranks your decoys, less what it would confuse
-    anyway, is compared with how high it ranks those of random keys.
+    SUSPECT is a classifier (.onnx, .tflite, .pt, .pt2), an artifact, or its saved answers: an .npy [n, classes], or an
+    .npz with the array answers. Only its answers are looked at: how high it ranks your decoys, less what it would
+    confuse anyway, is compared with how high it ranks those of random keys.
 
     \b
     edgeguard trace clone.onnx --key owner.key --data photos/ --preprocess imagenet

@@ -32,12 +32,19 @@ _BY_CODE: dict[int, type[errors.EdgeguardError]] = {
 
 
 def bench_device(
-    transport: Transport, artifact: Path, settings: Settings, *, directory: str, on_line: OnLine
+    transport: Transport,
+    artifact: Path,
+    settings: Settings,
+    *,
+    directory: str,
+    on_line: OnLine,
+    beside: Path | None = None,
 ) -> Result:
     """Measure an artifact on a device, beside what its lab here holds. The device needs edgeguard, not the artifact.
 
     :param directory: edgeguard's on the device.
     :param on_line: called with each line that the measurement says of its progress.
+    :param beside: another artifact, to take turns with it.
     :return: what the device measured; it may be invalid, see its verdict.
     :raises UsageError: there is no artifact here, or the device cannot do what is asked.
     :raises Untrusted: a file is not what the manifest says.
@@ -48,6 +55,13 @@ def bench_device(
     # Its name as a deploy would have it, however it is reached here.
     name = artifact_name(artifact.resolve())
     command = ["bench", f"{name}.edgeguard", "-o", "result.json", "--json", *as_options(settings)]
+    files = _files(opened, name)
+    if beside is not None:
+        other = artifact_name(beside.resolve())
+        # They lie in one folder there, whatever their folders here.
+        other = f"{other}-beside" if other == name else other
+        command += ["--beside", f"{other}.edgeguard"]
+        files |= _files(open_artifact(beside), other)
     arguments = ["-P", "-m", "edgeguard.cli", *command]
     said: list[str] = []
 
@@ -56,7 +70,7 @@ def bench_device(
         if not line.startswith("error: "):
             on_line(line)
 
-    ran = run_in_workspace(transport, directory, _files(opened, name), arguments, timeout=_TIMEOUT_S, on_line=hear)
+    ran = run_in_workspace(transport, directory, files, arguments, timeout=_TIMEOUT_S, on_line=hear)
     if ran.stdout.strip():
         return parse_result(ran.stdout.encode(), where=f"the result from {transport.name}")
     raise _raised(ran.code, said, transport.name)

@@ -20,7 +20,10 @@ TINY = Settings(effort="quick", processes=2, blocks=4, runs=5)
 
 
 def measured(board: Board, artifact: Path, settings: Settings = TINY, **more: Any) -> Any:
-    return bench_device(board.transport, artifact, settings, directory="edgeguard", on_line=more.get("on_line", _deaf))
+    hear = more.get("on_line", _deaf)
+    return bench_device(
+        board.transport, artifact, settings, directory="edgeguard", on_line=hear, beside=more.get("beside")
+    )
 
 
 def _deaf(_: str) -> None:
@@ -35,6 +38,15 @@ def test_it_measures_the_artifact_beside_its_lab_and_leaves_nothing(used: Board,
     assert result.device_kind == device_kind().kind
     assert (result.plan.processes, result.plan.blocks, result.plan.runs) == (2, 4, 5)
     assert any("Timing float, int8" in line for line in said)
+    assert not list((used.home / "edgeguard/work").iterdir())
+
+
+def test_another_artifact_of_the_same_name_takes_turns_with_it(used: Board, first: Path, second: Path) -> None:
+    assert first.name == second.name
+    result = measured(used, first, beside=second)
+    assert {"defended", "beside-defended", "beside-int8"} <= {variant.name for variant in result.variants}
+    assert result.beside is not None
+    assert result.beside.name == "model-beside.edgeguard"
     assert not list((used.home / "edgeguard/work").iterdir())
 
 
@@ -104,7 +116,7 @@ def test_the_command_reads_these_options_as_the_same_settings(monkeypatch: pytes
 
     heard: list[Settings] = []
 
-    def listen(_: Path, settings: Settings, __: object) -> None:
+    def listen(_: Path, settings: Settings, __: object, ___: object) -> None:
         heard.append(settings)
         raise EdgeguardError("heard")
 
