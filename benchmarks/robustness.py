@@ -1,28 +1,26 @@
-"""Every ONNX file of the reference set's robustness zip through a full export: accepted and defended, or refused.
+"""Every model of the reference set's robustness zip through the main job: accepted and defended, or refused.
 
-The files are real ones from public repositories: classifiers, single operators, broken files. Each is exported with a
-defense by a warm worker process, as float and, if that is accepted, in int8 with eight random inputs as calibration. A
-worker that crashes or hangs is replaced, and the file counts as failed.
+The files are real ones from public repositories: classifiers, single operators, broken files. Each ONNX file is
+exported with a defense by a warm worker process, as float and, if that is accepted, in int8 with eight random inputs as
+calibration; each TFLite file is defended as it is. A worker that crashes or hangs is replaced, and the file counts as
+failed.
 
     .venv/bin/python benchmarks/robustness.py
+    .venv/bin/python benchmarks/robustness.py --format tflite
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import datetime
 import multiprocessing
 import os
-import platform
 import sys
 import tempfile
 import time
 import traceback
 import zipfile
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
-from importlib.metadata import version
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -33,20 +31,20 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.robustness_rules import rule_of
+from benchmarks.robustness_tables import IMAGES, LIMIT, Row, write_table
 from edgeguard.calibration.observers import DEFAULT_OBSERVER
 from edgeguard.cli.preprocessing import Chosen
 from edgeguard.errors import EdgeguardError
+from edgeguard.export.graph import Format
 from edgeguard.export.loading import LoadRequest
 from edgeguard.export.pipeline import export
+from edgeguard.export.prepare import leave_alone, prepare
 from edgeguard.export.request import CalibrationChoice, DefenseChoice, ExportRequest, QuantizationChoice
 from edgeguard.manifest import Manifest
 from edgeguard.targets import DEFAULT_TARGET, find_target
 
 ROOT = Path(__file__).resolve().parents[1]
 ARCHIVE = Path("robustness", "real_models.zip")
-RESULTS = Path(__file__).parent / "results"
-LIMIT = 20.0
-_IMAGES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +73,6 @@ class Outcome:
     classes: int
     input_shape: tuple[int, ...]
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A line of the table; ``int8`` is empty where the float export was refused already."""
-
-    file: str
-    bytes: int
-    verdict: str
-    code: int
-    rule: str
-    classes: int
-    seconds: float
-    int8: str
-    int8_seconds: float
-    message: str
 
 
 class Worker:
@@ -141,11 +123,11 @@ class _Silent:
         """Nobody watches."""
 
 
-def onnx_files(archive: Path, folder: Path) -> list[Path]:
-    """Unpack the archive; its ``.onnx`` files, by name."""
+def model_files(archive: Path, folder: Path, kind: Format) -> list[Path]:
+    """Unpack the archive; its files of one format, by name."""
     with zipfile.ZipFile(archive) as opened:
         opened.extractall(folder)
-    return sorted(path for path in folder.rglob("*.onnx") if path.is_file())
+    return sorted(path for path in folder.rglob(f"*.{kind}") if path.is_file())
 
 
 def examine(files: Iterable[Path], root: Path, scratch: Path, *, int8: bool) -> Iterator[Row]:
@@ -157,20 +139,12 @@ def examine(files: Iterable[Path], root: Path, scratch: Path, *, int8: bool) -> 
             quantized = None
             if int8 and exact.verdict == "accepted":
                 calibration = scratch / f"{index}.npz"
-                inputs = np.random.default_rng(0).random((_IMAGES, *exact.input_shape), np.float32)
+                inputs = np.random.default_rng(0).random((IMAGES, *exact.input_shape), np.float32)
                 np.savez(calibration, x=inputs)
                 quantized = worker.run(Job(path, scratch / f"{index}-int8.edgeguard", calibration))
             yield _row(path, root, exact, quantized)
     finally:
         worker.stop()
-
-
-def read_table(path: Path) -> dict[str, Row]:
-    """The committed table, by file."""
-    kinds = {field.name: {"int": int, "float": float}.get(str(field.type), str) for field in fields(Row)}
-    with path.open(newline="") as stream:
-        rows = [Row(**{name: kinds[name](text) for name, text in line.items()}) for line in csv.DictReader(stream)]
-    return {row.file: row for row in rows}
 
 
 def _serve(pipe: Connection) -> None:
@@ -182,7 +156,8 @@ def _serve(pipe: Connection) -> None:
             return
         began = time.monotonic()
         try:
-            manifest = export(_request(job), _Silent())
+            as_it_is = job.model.suffix == ".tflite"
+            manifest = export(_request(job), _Silent(), prepare=leave_alone if as_it_is else prepare)
             verdict, code, message = "accepted", 0, ""
             classes, shape = _checked(manifest), manifest.model.input_shape
         except EdgeguardError as error:
@@ -199,10 +174,10 @@ def _serve(pipe: Connection) -> None:
 
 def _request(job: Job) -> ExportRequest:
     return ExportRequest(
-        load=LoadRequest(job.model),
+        load=LoadRequest(job.model, accepts="quantized" if job.model.suffix == ".tflite" else "float"),
         output=job.output,
         target=find_target(DEFAULT_TARGET),
-        preprocess=Chosen(None, None, None, "nchw", None, None, None, None, _Silent().warn),
+        preprocess=Chosen(None, None, None, None, None, None, None, None, _Silent().warn),
         calibration=CalibrationChoice(job.calibration, DEFAULT_OBSERVER),
         quantization=None if job.calibration is None else QuantizationChoice(),
         defense=DefenseChoice(),
@@ -234,55 +209,23 @@ def _row(path: Path, root: Path, exact: Outcome, quantized: Outcome | None) -> R
 def main() -> None:
     """Run everything and write both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--format", dest="kind", choices=["onnx", "tflite"], default="onnx")
     parser.add_argument("--only", default="", help="files whose path holds this text; nothing is written then")
-    chosen = parser.parse_args().only
+    options = parser.parse_args()
+    chosen, kind = options.only, options.kind
     reference = Path(os.environ.get("EDGEGUARD_REFERENCE", ROOT.parent / "shared" / "reference"))
     with tempfile.TemporaryDirectory() as name:
         unpacked, scratch = Path(name, "files"), Path(name, "out")
         scratch.mkdir()
-        files = [path for path in onnx_files(reference / ARCHIVE, unpacked) if chosen in str(path)]
+        files = [path for path in model_files(reference / ARCHIVE, unpacked, kind) if chosen in str(path)]
         rows = []
-        for row in examine(files, unpacked, scratch, int8=True):
+        for row in examine(files, unpacked, scratch, int8=kind == "onnx"):
             print(f"{row.verdict:9} {row.seconds:6.2f} s  {row.int8:10} {row.file}  {row.rule}", flush=True)
             if row.verdict == "failed" or row.rule == "other" or row.int8 in ("failed", "other"):
                 print(row.message)
             rows.append(row)
     if not chosen:
-        _write(rows)
-
-
-def _write(rows: list[Row]) -> None:
-    with (RESULTS / "robustness.csv").open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, [field.name for field in fields(Row)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
-    (RESULTS / "robustness.md").write_text(_markdown(rows))
-
-
-def _markdown(rows: list[Row]) -> str:
-    count = {verdict: sum(row.verdict == verdict for row in rows) for verdict in ("accepted", "rejected", "failed")}
-    versions = ", ".join(f"{name} {version(name)}" for name in ("onnx", "onnxruntime", "numpy"))
-    slowest = max(max(row.seconds, row.int8_seconds) for row in rows)
-    lines = [
-        "# Real ONNX files through a full export",
-        "",
-        f"`.venv/bin/python benchmarks/robustness.py`, {datetime.date.today()}, {platform.machine()}, "
-        f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, {versions}.",
-        "",
-        f"{len(rows)} files of `robustness/real_models.zip`: {count['accepted']} accepted and defended, "
-        f"{count['rejected']} rejected with a reason, {count['failed']} failed (traceback, crash or more than "
-        f"{LIMIT:.0f} s). Slowest export: {slowest:.1f} s in a warm worker. `int8`: the same with `--int8` and "
-        f"{_IMAGES} random inputs as calibration. Messages: `robustness.csv`.",
-        "",
-        "| file | float | int8 | exit code | rule | classes | seconds |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for row in rows:
-        classes = row.classes or ""
-        lines.append(
-            f"| {row.file} | {row.verdict} | {row.int8} | {row.code} | {row.rule} | {classes} | {row.seconds:.2f} |"
-        )
-    return "\n".join([*lines, ""])
+        write_table(rows, kind)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,17 @@ RULES = (
     ("answers with NaN or infinity", "answers-not-finite"),
     ("a dimension below 1", "dimension-below-1"),
     ("to quantize", "nothing-to-quantize"),
+    ("kills the interpreter", "kills-interpreter"),
+    ("the interpreter refuses", "runtime-refuses"),
+    ("the interpreter hangs", "hangs"),
+    ("constants behind the flatbuffer", "constants-outside"),
+    ("LiteRT fails", "runtime-fails"),
+    ("LiteRT refuses", "runtime-refuses"),
+    ("its input '.*' is", "input-not-float"),
+    ("there is no batch of anything", "input-without-batch"),
+    ("several may be true at once", "independent-classes"),
+    ("inputs; a classifier has one", "several-inputs"),
+    ("a classifier has one of each", "several-outputs"),
 )
 
 

@@ -50,6 +50,9 @@ def find_tflite_head(data: bytes) -> FoundHead[int]:
             fix="Convert the network up to its logits or probabilities",
         )
     classes = class_count(_name(tensor), tuple(int(size) for size in tensor.shape), axis=-1)
+    taken, returned = (int(graph.tensors[index].shape[0]) for index in (int(graph.inputs[0]), output))
+    if taken != returned:
+        raise BadModel(f"the network returns {returned} rows for a batch of {taken}, not one for each input")
     producers = _producers(graph)
     value = output
     while value in producers and builtin(model, producers[value]) in _CARRIERS:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.robustness import ARCHIVE, LIMIT, RESULTS, Row, examine, onnx_files, read_table
+from benchmarks.robustness import ARCHIVE, examine, model_files
+from benchmarks.robustness_tables import LIMIT, Row, read_table, table_of
 from tests.cli.shell import edgeguard
 
-TABLE = RESULTS / "robustness.csv"
+TABLE = table_of("onnx")
 # Larger ones take seconds each: they are the benchmark's.
 SMALL = 1 << 20
 SLOW = ("bvlc_alexnet", "zfnet512", "resnet50", "inception_v1")
@@ -46,7 +47,7 @@ def table() -> dict[str, Row]:
 @pytest.fixture(scope="module")
 def unpacked(reference: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("real")
-    onnx_files(reference / ARCHIVE, folder)
+    model_files(reference / ARCHIVE, folder, "onnx")
     return folder
 
 

@@ -65,6 +65,7 @@ def test_a_softmax_before_other_carriers_is_found() -> None:
         (classifier(lambda tail, value: tail.cast(value, np.int32)), "labels or detections"),
         (classifier(classes=1), "has 1 class"),
         (classifier(shape=(1, 2, 2)), "a classifier returns"),
+        (classifier(shape=(2, 2)), "2 rows for a batch of 1"),
         (edited(classifier(), lambda model: setattr(model.subgraphs[0], "outputs", np.array([3, 3]))), "2 outputs"),
         (edited(classifier(), lambda model: setattr(model.subgraphs[0], "outputs", np.array([0]))), "no network"),
         (edited(classifier(), lambda model: setattr(model, "subgraphs", [])), "no graph"),
