@@ -22,7 +22,7 @@ from edgeguard.errors import BadModel
 from edgeguard.runtimes.first_line import first_line
 from edgeguard.runtimes.ort_session import open_session
 
-__all__ = ["BATCH", "Collected", "HalvesReport", "Watch", "collect", "observe"]
+__all__ = ["BATCH", "Collected", "HalvesReport", "Watch", "collect", "observe", "watch_onnx"]
 
 Array = np.ndarray[Any, Any]
 Progress = Callable[[int, int], None]
@@ -70,7 +70,7 @@ def collect(
     :param block: inputs run at once; affects nothing but memory and speed.
     :raises BadModel: a tensor takes a value that is not finite, or the model does not run.
     """
-    watch = _watch_onnx(probe, input_name, tuple(tensors), batch)
+    watch = watch_onnx(probe, input_name, tuple(tensors), batch)
     return observe(watch, tensors, data, observer, progress=progress, block=batch or block)
 
 
@@ -129,7 +129,8 @@ def _run(watch: Watch, data: DataSet, halves: int, block: int) -> Iterator[tuple
         position += count
 
 
-def _watch_onnx(probe: Path | bytes, input_name: str, tensors: tuple[str, ...], batch: int | None) -> Watch:
+def watch_onnx(probe: Path | bytes, input_name: str, tensors: tuple[str, ...], batch: int | None) -> Watch:
+    """Watches tensors of an ONNX model; see :func:`collect` for the parameters."""
     session = open_session(probe)
     outputs = [name for name in tensors if name != input_name]
 
