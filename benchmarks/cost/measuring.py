@@ -55,7 +55,13 @@ def measure(
     """
     done: list[Log] = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
     subjects = [
-        Subject(f"{name}{_COPY}{copy}", str(path), "session", str(inputs))
+        Subject(
+            f"{name}{_COPY}{copy}",
+            str(path),
+            "session",
+            str(inputs),
+            format="tflite" if path.suffix == ".tflite" else "onnx",
+        )
         for name, path in models.items()
         for copy in range(effort.copies)
     ]
