@@ -27,7 +27,7 @@ def provision(transport: Transport, directory: str = DIRECTORY) -> str:
 
     :raises EdgeguardError: the wheels cannot be fetched, or the device is unfit.
     """
-    made = provide_environment(transport, directory, fetched_once(dependencies=True), _Quiet())
+    made = provide_environment(transport, directory, fetched_once(dependencies=True), _Quiet(), {"onnx"})
     environments = Place(transport, directory, "env")
     before = environments.status().current
     if before != made.identifier:

@@ -70,6 +70,7 @@ def flash(
     artifact, and edgeguard for it. Disks are never written to: give an image, or a card's mounted boot partition.
     """
     from edgeguard.artifact import open_artifact
+    from edgeguard.fleet.device_part import extras_for
     from edgeguard.fleet.flash.bundle import make_bundle
     from edgeguard.fleet.flash.prepare import prepare
     from edgeguard.fleet.flash.renderers import RENDERERS
@@ -79,7 +80,9 @@ def flash(
     with Console() as console:
         opened = _opened(image, boot)
         settings = Settings(hostname, user, _keys(key_files, console), _wifi(ssid, password_file, country))
-        bundle = make_bundle(open_artifact(artifact), _wheels(wheel_directory, renderer, console))
+        packed = open_artifact(artifact)
+        extras = extras_for({packed.manifest.model.format})
+        bundle = make_bundle(packed, _wheels(wheel_directory, renderer, extras, console))
         with opened as partition:
             if boot is not None:
                 _warn_of_no_fat(boot, console)
@@ -154,12 +157,12 @@ def _password(ssid: str, file: Path | None) -> str:
         raise UsageError(f"cannot be read: {error}", where=str(file), fix="Write the password alone into it") from None
 
 
-def _wheels(directory: Path | None, renderer: Renderer, console: Console) -> Wheels:
+def _wheels(directory: Path | None, renderer: Renderer, extras: tuple[str, ...], console: Console) -> Wheels:
     from edgeguard.fleet.wheels import fetch_wheels, wheels_in
 
     if directory is not None:
-        return wheels_in(directory)
-    return fetch_wheels(renderer.python, dependencies=True, reporter=console)
+        return wheels_in(directory, extras=extras)
+    return fetch_wheels(renderer.python, dependencies=True, reporter=console, extras=extras)
 
 
 def _print(flashed: Flashed, user: str, hostname: str) -> None:

@@ -90,7 +90,7 @@ def deploy(
     for text in warnings:
         reporter.warn(text)
     diagnosis.require()
-    environment = provide_environment(transport, directory, wheels, reporter)
+    environment = provide_environment(transport, directory, wheels, reporter, {artifact.manifest.model.format})
     before = target.artifact.status()
     reporter.step(f"sending what is missing of {name} {content.version}")
     sent = target.artifact.bring(content)

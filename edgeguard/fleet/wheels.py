@@ -100,20 +100,24 @@ class Wheels:
 
     :param files: paths, in the order of their names.
     :param complete: whether they hold all that edgeguard needs; otherwise the device's own index gives the rest.
+    :param extras: of edgeguard, which are installed with it.
     """
 
     files: tuple[Path, ...]
     complete: bool
+    extras: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
-        """Of their names and contents, and of what is left to the device."""
-        return json_digest([[path.name, file_digest(path)] for path in self.files] + [[self.complete]])
+        """Of their names and contents, of what is left to the device, and of what is installed: of an environment."""
+        content: list[list[Any]] = [[path.name, file_digest(path)] for path in self.files]
+        return json_digest([*content, [self.complete], *([list(self.extras)] if self.extras else [])])
 
 
-def wheels_in(directory: Path) -> Wheels:
+def wheels_in(directory: Path, *, extras: tuple[str, ...] = ()) -> Wheels:
     """The wheels of a directory, as they are.
 
+    :param extras: of edgeguard, which are to be installed with it.
     :raises UsageError: there is no such directory, or edgeguard or pip is not among them.
     """
     if not directory.is_dir():
@@ -124,18 +128,21 @@ def wheels_in(directory: Path) -> Wheels:
             raise UsageError(
                 f"holds no wheel of {name}", where=str(directory), fix=f"Fetch it with: pip download {name}"
             )
-    return Wheels(files, complete=True)
+    return Wheels(files, complete=True, extras=extras)
 
 
-def fetch_wheels(device: DevicePython, *, dependencies: bool, reporter: Reporter) -> Wheels:
+def fetch_wheels(
+    device: DevicePython, *, dependencies: bool, reporter: Reporter, extras: tuple[str, ...] = ()
+) -> Wheels:
     """Edgeguard's own wheel, pip's, and those of what edgeguard needs on a device. Kept, so that they are fetched once.
 
+    :param extras: of edgeguard, which are to be installed with it.
     :param dependencies: otherwise the device's own index is to give them.
     :raises UsageError: they cannot be fetched.
     """
     cache = cache_directory() / "wheels"
     own = own_wheel(cache / "edgeguard")
-    wanted = ["pip", *(_device_requirements() if dependencies else ())]
+    wanted = ["pip", *(_device_requirements(extras) if dependencies else ())]
     pins = _pins()
     target = cache / f"{device.python[0]}.{device.python[1]}-{device.machine}"
     key = json_digest([wanted, pins, __version__, device.pip_options()])[:16]
@@ -143,7 +150,7 @@ def fetch_wheels(device: DevicePython, *, dependencies: bool, reporter: Reporter
         reporter.step(f"fetching wheels for Python {device.python[0]}.{device.python[1]} on {device.machine}")
         _download(target / key, device, wanted, pins, reporter)
     files = sorted([own, *(target / key).glob("*.whl")], key=lambda path: path.name)
-    return Wheels(tuple(files), complete=dependencies)
+    return Wheels(tuple(files), complete=dependencies, extras=extras)
 
 
 def cache_directory() -> Path:
@@ -151,9 +158,15 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgeguard"
 
 
-def _device_requirements() -> list[str]:
-    """What edgeguard requires without any extra."""
-    return sorted(line for line in metadata.requires("edgeguard") or () if "extra ==" not in line.partition(";")[2])
+def _device_requirements(extras: Sequence[str]) -> list[str]:
+    """What edgeguard requires without any extra, and with these."""
+    found = []
+    for line in metadata.requires("edgeguard") or ():
+        requirement, _, marker = line.partition(";")
+        _, of_an_extra, extra = marker.partition("extra ==")
+        if not of_an_extra or extra.strip().strip("\"'") in extras:
+            found.append(requirement.strip() if of_an_extra else line)
+    return sorted(found)
 
 
 def _pins() -> list[str]:

@@ -42,12 +42,19 @@ NAME = "model"
 _PIP = f"""
 import pathlib, sys, sysconfig
 links = pathlib.Path(sys.argv[sys.argv.index("--find-links") + 1])
-assert "--no-index" in sys.argv and sys.argv[-2:] == ["pip", "edgeguard=={__version__}"], sys.argv
+wanted = sys.argv[-1]
+assert "--no-index" in sys.argv and sys.argv[-2] == "pip", sys.argv
+assert wanted in ("edgeguard=={__version__}", "edgeguard[litert]=={__version__}"), sys.argv
 if list(links.glob("broken-*.whl")):
     sys.exit("ERROR: No matching distribution found for numpy")
 site = pathlib.Path(sysconfig.get_path("purelib"))
 if not list(links.glob("empty-*.whl")):
     (site / "tests.pth").write_text("import site; site.addsitedir({sysconfig.get_path("purelib")!r})")
+# What the tests run with has LiteRT, whether it was asked for or not.
+if "litert" not in wanted:
+    (site / "ai_edge_litert.py").write_text("raise ModuleNotFoundError('it was not installed')")
+elif list(links.glob("unlit-*.whl")):
+    (site / "ai_edge_litert.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGILL)")
 if list(links.glob("illegal-*.whl")):
     (site / "tests.pth").write_text("import os, signal; os.kill(os.getpid(), signal.SIGILL)")
 """
@@ -117,7 +124,7 @@ def version_of(artifact: Path) -> str:
 
 def fake_wheels(directory: Path, *more: str) -> Path:
     """Wheels of pip and edgeguard, and of others: ``broken`` cannot be installed, ``empty`` leaves nothing that can be
-    imported, ``illegal`` ends Python by SIGILL, and any other makes a set of its own."""
+    imported, ``illegal`` ends Python by SIGILL, ``unlit`` only LiteRT, and any other makes a set of its own."""
     directory.mkdir(parents=True)
     for name in ("edgeguard", *more):
         with zipfile.ZipFile(directory / f"{name}-{__version__}-py3-none-any.whl", "w") as wheel:

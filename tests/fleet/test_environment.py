@@ -63,6 +63,55 @@ def test_an_environment_whose_python_is_gone_is_not_usable(root: str, tmp_path: 
     assert environment.build(root, "a", str(tmp_path / "wheels"), WANTED, False)["built"]
 
 
+LIT = ["pip", f"edgeguard[litert]=={__version__}"]
+
+
+def test_an_engine_that_is_asked_for_is_tried(
+    root: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheels = str(fake_wheels(tmp_path / "wheels"))
+    assert environment.build(root, "a", wheels, WANTED, False)["built"]
+    assert "trying ai-edge-litert" not in capfd.readouterr().err
+    assert environment.build(root, "b", wheels, LIT, False)["built"]
+    assert "trying ai-edge-litert" in capfd.readouterr().err
+    needed = {}
+    monkeypatch.setattr(environment, "_check_room", lambda _, spare: needed.setdefault(len(needed), spare))
+    for name, wanted in (("c", WANTED), ("d", LIT)):
+        environment.build(root, name, wheels, wanted, False)
+    assert needed[1] > needed[0] > 200 << 20
+
+
+def test_an_engine_that_kills_python_is_named(root: str, tmp_path: Path) -> None:
+    wheels = str(fake_wheels(tmp_path / "wheels", "unlit"))
+    assert environment.build(root, "a", wheels, WANTED, False)["built"]
+    with pytest.raises(environment.Refused, match="ai-edge-litert uses instructions that this CPU lacks"):
+        environment.build(root, "b", wheels, LIT, False)
+    assert not environment.usable(root, environment.identifier("b"))
+
+
+def test_wheels_by_path_keep_their_extras(tmp_path: Path) -> None:
+    wheels = fake_wheels(tmp_path / "wheels", "numpy")
+    found = [Path(path).name for path in environment._by_path(str(wheels), LIT)]
+    assert found == [
+        f"edgeguard-{__version__}-py3-none-any.whl[litert]",
+        f"numpy-{__version__}-py3-none-any.whl",
+        "pip-1-py3-none-any.whl",
+    ]
+    assert not any("[" in path for path in environment._by_path(str(wheels), WANTED))
+
+
+def test_formats_in_use_are_those_of_current_versions(root: str) -> None:
+    for name, manifest in (("a", '{"model": {"format": "tflite"}}'), ("b", '{"model": 3}'), ("c", "{"), ("d", None)):
+        version = Path(root, "artifacts", name, "versions/1")
+        version.mkdir(parents=True)
+        version.joinpath("../../current").symlink_to("versions/1")
+        if manifest is not None:
+            (version / "manifest.json").write_text(manifest)
+    assert environment.formats(root) == ["tflite"]
+    asked = environment.main({"op": "facts", "directory": root}, io.BytesIO())
+    assert asked["formats"] == ["tflite"]
+
+
 def test_without_pip_nothing_can_be_installed(root: str, tmp_path: Path) -> None:
     wheels = fake_wheels(tmp_path / "wheels")
     next(wheels.glob("pip-*")).unlink()

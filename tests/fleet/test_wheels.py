@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -117,8 +118,11 @@ def test_devices_that_are_alike_share_what_is_fetched(monkeypatch: pytest.Monkey
     source = fetched_once(dependencies=True)
     other = DevicePython((3, 13), "aarch64", 64, (2, 41))
     for device in (PI, other, PI, other):
-        source(device, Silent())
+        source(device, (), Silent())
     assert asked == [PI, other]
+    for _ in range(2):
+        source(PI, ("litert",), Silent())
+    assert asked == [PI, other, PI]
 
 
 @pytest.mark.parametrize(
@@ -161,8 +165,28 @@ def test_the_digest_is_of_names_contents_and_completeness(tmp_path: Path) -> Non
     assert len({found.digest, other.digest, Wheels(found.files, complete=False).digest}) == 3
 
 
+def test_an_extra_brings_its_wheels_and_another_environment(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(monkeypatch, runtime="1.0")
+    wheel(index, "lit-2.1", "cp311-cp311-manylinux_2_28_aarch64")
+    monkeypatch.setattr(fetching.metadata, "requires", lambda _: ["runtime>=1", 'lit>=2; extra == "litert"'])
+    plain = fetch_wheels(PI, dependencies=True, reporter=Silent())
+    monkeypatch.setattr(fetching, "own_wheel", lambda _: plain.files[0])
+    more = fetch_wheels(PI, dependencies=True, reporter=Silent(), extras=("litert",))
+    assert set(names(more)) - set(names(plain)) == {"lit-2.1"}
+    assert (plain.extras, more.extras) == ((), ("litert",))
+    # With the same files, too: what is installed of them decides.
+    assert replace(plain, extras=("litert",)).digest != plain.digest
+
+
+def test_the_requirements_of_an_extra_are_those_of_the_package() -> None:
+    wanted = fetching._device_requirements(("litert",))
+    assert [line for line in wanted if line.startswith("ai-edge-litert")] == ["ai-edge-litert>=2.0"]
+    assert set(fetching._device_requirements(())) < set(wanted)
+
+
 def test_the_requirements_are_those_without_extras() -> None:
-    wanted = fetching._device_requirements()
+    wanted = fetching._device_requirements(())
+    assert not any("litert" in line for line in wanted)
     assert any(line.startswith("onnxruntime") for line in wanted)
     assert not any(line.startswith(("torch", "onnx>", "onnxscript")) for line in wanted)
 

@@ -8,7 +8,7 @@ import json
 import re
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from typing import Any
 from edgeguard._version import __version__
 from edgeguard.artifact import Artifact, file_facts
 from edgeguard.errors import RejectedInput, Untrusted, UsageError
-from edgeguard.fleet.deploy_environment import REQUIREMENTS
 from edgeguard.fleet.deploy_store import artifact_content, artifact_name
+from edgeguard.fleet.device_part import extras_for, requirements
 from edgeguard.fleet.wheels import Wheels
 from edgeguard.manifest import FileFacts
 
@@ -29,6 +29,8 @@ CONTENTS = "contents.json"
 _SCRIPTS = "edgeguard.fleet.remote"
 # PEP 427: name-version(-build)?-python-abi-platform.whl
 _WHEEL = re.compile(r"[\w.]+-[\w.!+]+(?:-\d[\w.]*)?-[\w.]+-[\w.]+-(?P<platforms>[\w.]+)\.whl", re.ASCII)
+# Extra to the beginning of the name of the wheel that it is about.
+_WHEELS_OF = {"litert": "ai_edge_litert-"}
 _LARGEST_FILE = (1 << 32) - 1
 
 
@@ -64,7 +66,9 @@ def make_bundle(artifact: Artifact, wheels: Wheels) -> Bundle:
     :raises Untrusted: the artifact changed since it was opened.
     """
     name, content = artifact_name(artifact.path), artifact_content(artifact)
+    wheels = replace(wheels, extras=extras_for({artifact.manifest.model.format}))
     _check_wheels(wheels.files)
+    _check_extras(wheels)
     wheel_facts = {path.name: file_facts(path) for path in wheels.files}
     files = _read("artifact", content.paths, content.facts)
     files |= _read("wheels", {path.name: path for path in wheels.files}, wheel_facts)
@@ -74,7 +78,7 @@ def make_bundle(artifact: Artifact, wheels: Wheels) -> Bundle:
         "wheels": {
             "version": wheels.digest[:16],
             "digest": wheels.digest,
-            "requirements": list(REQUIREMENTS),
+            "requirements": requirements(wheels.extras),
             "index": not wheels.complete,
             "files": _plain(wheel_facts),
         },
@@ -122,6 +126,18 @@ def _check_wheels(paths: Sequence[Path]) -> None:
             where="--wheels",
             fix="Build its wheel: pip wheel --no-deps edgeguard",
         )
+
+
+def _check_extras(wheels: Wheels) -> None:
+    """An engine that is missing would be, too."""
+    for extra in wheels.extras:
+        beginning = _WHEELS_OF[extra]
+        if wheels.complete and not any(path.name.startswith(beginning) for path in wheels.files):
+            raise RejectedInput(
+                f"{beginning.rstrip('-')}, which the artifact's format needs, is not among the wheels",
+                where="--wheels",
+                fix=f"Fetch them with: pip download edgeguard[{extra}]",
+            )
 
 
 def _scripts() -> Iterator[tuple[str, bytes]]:

@@ -14,6 +14,7 @@ import ctypes
 import fcntl
 import glob
 import hashlib
+import json
 import os
 import platform
 import shutil
@@ -23,10 +24,12 @@ import sys
 import time
 from typing import Any, BinaryIO
 
-__all__ = ["Refused", "build", "facts", "identifier", "main", "usable", "users"]
+__all__ = ["Refused", "build", "facts", "formats", "identifier", "main", "usable", "users"]
 
 _COMPLETE = ".complete"
 _CHECK = "import numpy, onnxruntime, edgeguard.cli.main"
+# Of an extra: what it is called, what imports it, and what it takes beside the rest.
+_EXTRAS = {"litert": ("ai-edge-litert", "import ai_edge_litert.interpreter", 90 << 20)}
 _ILLEGAL = -4
 # Seconds: another build may be at work, and ends by itself.
 _PATIENCE = 600
@@ -40,13 +43,14 @@ class Refused(Exception):
 
 
 def main(request: dict[str, Any], payload: BinaryIO) -> dict[str, Any]:  # noqa: ARG001  (every script's signature)
-    """Do ``op``: ``facts``; ``status`` of the environment that ``wheels`` make; or ``build`` it, see :func:`build`.
+    """Do ``op``: ``facts``, among them the ``formats`` in use; ``status`` of the environment that ``wheels`` make; or
+    ``build`` it, see :func:`build`.
 
     :param request: paths in it are below ``directory``, which is below the home unless absolute.
     """
     root = os.path.join(os.path.expanduser("~"), request["directory"])
     if request["op"] == "facts":
-        return facts()
+        return {**facts(), "formats": formats(root)}
     if request["op"] == "status":
         identity = identifier(request["wheels"])
         return {"identifier": identity, "usable": usable(root, identity), "users": users(root)}
@@ -93,6 +97,18 @@ def users(root: str) -> list[str]:
     )
 
 
+def formats(root: str) -> list[str]:
+    """Formats of the models that are in use; what cannot be read will not verify either, whatever is installed."""
+    found = set()
+    for name in users(root):
+        try:
+            with open(os.path.join(root, "artifacts", name, "current", "manifest.json"), "rb") as stream:
+                found.add(str(json.load(stream)["model"]["format"]))
+        except (OSError, ValueError, LookupError, TypeError):
+            continue
+    return sorted(found)
+
+
 def build(root: str, wheels: str, wheels_path: str, requirements: list[str], index: bool) -> dict[str, Any]:
     """Build the environment, unless it is there already.
 
@@ -111,11 +127,14 @@ def build(root: str, wheels: str, wheels_path: str, requirements: list[str], ind
         _wait_for(lock)
         if usable(root, identity):
             return {"identifier": identity, "built": False}
-        _check_room(root)
+        extras = _extras(requirements)
+        _check_room(root, _SPARE + sum(_EXTRAS[extra][2] for extra in extras))
         shutil.rmtree(folder, ignore_errors=True)
         try:
             _install(folder, wheels_path, requirements, index)
-            _try(folder)
+            _try(folder, "onnxruntime", _CHECK)
+            for extra in extras:
+                _try(folder, *_EXTRAS[extra][:2])
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -151,11 +170,27 @@ def _wait_for(lock: Any) -> None:
         time.sleep(0.2)
 
 
-def _check_room(root: str) -> None:
+def _extras(requirements: list[str]) -> list[str]:
+    """The extras among the requirements that something is known of."""
+    named = [extra for text in requirements for extra in text.partition("[")[2].partition("]")[0].split(",")]
+    return [extra for extra in named if extra in _EXTRAS]
+
+
+def _by_path(wheels_path: str, requirements: list[str]) -> list[str]:
+    """The wheels, each with the extras that are required of it."""
+    extras = {name: inside for name, bracket, inside in (text.partition("[") for text in requirements) if bracket}
+    found = []
+    for path in sorted(glob.glob(os.path.join(glob.escape(wheels_path), "*.whl"))):
+        inside = extras.get(os.path.basename(path).partition("-")[0])
+        found.append(path if inside is None else f"{path}[{inside.partition(']')[0]}]")
+    return found
+
+
+def _check_room(root: str, spare: int) -> None:
     disk = os.statvfs(root)
     free = disk.f_bavail * disk.f_frsize
-    if free < _SPARE:
-        what = f"its disk is full: an environment takes about {_SPARE / 1e6:.0f} MB and {free / 1e6:.1f} MB are free"
+    if free < spare:
+        what = f"its disk is full: an environment takes about {spare / 1e6:.0f} MB and {free / 1e6:.1f} MB are free"
         raise Refused(what, "Make room there and deploy again")
 
 
@@ -176,7 +211,7 @@ def _install(folder: str, wheels_path: str, requirements: list[str], index: bool
     _say("installing " + ", ".join(requirements))
     if index:
         # By path: an index may have another package of the same name and version.
-        requirements = sorted(glob.glob(os.path.join(glob.escape(wheels_path), "*.whl")))
+        requirements = _by_path(wheels_path, requirements)
     options = ["--find-links", wheels_path, "--only-binary", ":all:", "--no-compile", "--no-cache-dir", "--no-input"]
     command = [_python(folder), os.path.join(pip[-1], "pip"), "install", "--quiet", *offline, *options]
     code, said = _run([*command, *requirements], environment)
@@ -184,12 +219,12 @@ def _install(folder: str, wheels_path: str, requirements: list[str], index: bool
         raise Refused(f"pip cannot install edgeguard there: {said}", "Check the wheels, or the device's package index")
 
 
-def _try(folder: str) -> None:
+def _try(folder: str, engine: str, check: str) -> None:
     """Import what an artifact needs, in a process of its own: a CPU that lacks an instruction kills it."""
-    _say("trying it")
-    code, said = _run([_python(folder), "-P", "-c", _CHECK], {"OPENBLAS_NUM_THREADS": "1"})
+    _say(f"trying {engine}")
+    code, said = _run([_python(folder), "-P", "-c", check], {"OPENBLAS_NUM_THREADS": "1"})
     if code == _ILLEGAL:
-        raise Refused("onnxruntime uses instructions that this CPU lacks (SIGILL)", "Run edgeguard doctor")
+        raise Refused(f"{engine} uses instructions that this CPU lacks (SIGILL)", "Run edgeguard doctor")
     if code:
         raise Refused(f"what was installed cannot be imported: {said}", "Run edgeguard doctor")
 

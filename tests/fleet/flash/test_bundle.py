@@ -17,6 +17,7 @@ from edgeguard.fleet.flash.bundle import make_bundle
 from edgeguard.fleet.wheels import Wheels, wheels_in
 from tests.artifacts import make_artifact
 from tests.fleet.boards import fake_wheels
+from tests.tflite_artifacts import make_tflite_artifact
 
 
 @pytest.fixture
@@ -98,3 +99,17 @@ def test_wheels_of_another_edgeguard_are_refused(artifact: Path, tmp_path: Path)
     own.rename(wheels / "edgeguard-0.0.1-py3-none-any.whl")
     with pytest.raises(RejectedInput, match=f"edgeguard {__version__}, which this is, is not among the wheels"):
         make_bundle(open_artifact(artifact), Wheels(tuple(sorted(wheels.iterdir())), complete=True))
+
+
+def test_a_tflite_artifact_comes_with_its_engine_or_not_at_all(tmp_path: Path) -> None:
+    opened = open_artifact(make_tflite_artifact(tmp_path))
+    wheels = fake_wheels(tmp_path / "wheels")
+    with pytest.raises(RejectedInput, match=r"ai_edge_litert.*is not among the wheels.*edgeguard\[litert\]"):
+        make_bundle(opened, wheels_in(wheels))
+    (wheels / "ai_edge_litert-2.3.0-cp313-cp313-manylinux_2_27_aarch64.whl").touch()
+    with tarfile.open(fileobj=io.BytesIO(make_bundle(opened, wheels_in(wheels)).data)) as tar:
+        stream = tar.extractfile("contents.json")
+        assert stream is not None
+        contents = json.load(stream)
+    assert contents["wheels"]["requirements"] == ["pip", f"edgeguard[litert]=={__version__}"]
+    assert contents["wheels"]["digest"] == wheels_in(wheels, extras=("litert",)).digest
