@@ -14,7 +14,7 @@ import numpy as np
 
 from edgeguard.errors import BadData, UsageError
 
-__all__ = ["PRESETS", "Preprocess", "preset"]
+__all__ = ["PRESETS", "Layout", "Preprocess", "preset"]
 
 Array = np.ndarray[Any, Any]
 Colour = Literal["rgb", "bgr", "grey"]

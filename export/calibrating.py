@@ -78,10 +78,11 @@ def obtain_table(
     observer = find_observer(request.calibration.observer)
     watched = probe(model, tensors)
     key = CalibrationKey(hashlib.sha256(watched).hexdigest(), data.digest, observer.name, observer_parameters(observer))
-    known = _known(lab_directory(request.output) / LAB_TABLE)
-    if known is not None and known.key == key:
-        reporter.step("the calibration table of the last export fits: reusing it")
-        return known
+    for path in (lab_directory(request.output) / LAB_TABLE, request.calibration.known):
+        known = None if path is None else _known(path)
+        if known is not None and known.key == key:
+            reporter.step("the calibration table of an earlier export fits: reusing it")
+            return known
     reporter.step(f"calibrating on {len(data)} images ({request.calibration.observer})")
     collected = collect(
         watched, model.graph.input[0].name, tensors, data, observer, batch=batch, progress=reporter.progress

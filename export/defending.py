@@ -105,6 +105,7 @@ def fit(
             None if choice.queries is None else open_set(choice.queries, preprocess, _input_shape(data)),
             network.classes,
             reporter,
+            layout="nchw" if preprocess is None else preprocess.layout,
             reference=wish.score is not None,
         )
         tuned = tune(wish, evidence, ending.head)

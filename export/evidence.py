@@ -11,6 +11,7 @@ from edgeguard.calibration.data_set import DataSet, checked_batches
 from edgeguard.calibration.tuning import Evidence
 from edgeguard.contract import check_finite
 from edgeguard.export.request import Reporter
+from edgeguard.preprocess import Layout
 
 __all__ = ["gather", "stand_ins"]
 
@@ -20,8 +21,9 @@ Logits = Callable[[Array], Array]
 _BATCH = 64
 # More queries than this do not make the distribution of honest answers any clearer.
 _MOST_REFERENCE = 30_000
-# Axes of a batch of pictures: [n, channels, height, width].
+# Axes of a batch of pictures, and among them height and width.
 _PICTURES = 4
+_SIDES: dict[Layout, tuple[int, int]] = {"nchw": (2, 3), "nhwc": (1, 2)}
 
 
 def gather(
@@ -32,6 +34,7 @@ def gather(
     classes: int,
     reporter: Reporter,
     *,
+    layout: Layout,
     reference: bool,
 ) -> Evidence:
     """Run the network over a set, and over a reference for a gate.
@@ -39,6 +42,7 @@ def gather(
     :param logits: the undefended network as it will be deployed.
     :param float_logits: the float network; ``None`` if there is none to compare with.
     :param queries: images such as a thief may ask; ``None`` makes some from ``data``.
+    :param layout: of inputs that are pictures.
     :param reference: whether a reference is needed.
     :raises BadData: a label of the set is no class of the network.
     :raises GuardFailed: a logit is no number.
@@ -56,21 +60,21 @@ def gather(
         np.concatenate(seen),
         np.concatenate(labels) if labels else None,
         np.concatenate(tops) if tops else None,
-        np.concatenate([logits(inputs) for inputs in _reference(data, queries)]) if reference else None,
+        np.concatenate([logits(inputs) for inputs in _reference(data, queries, layout)]) if reference else None,
         "stand-ins" if queries is None else "queries",
     )
 
 
-def _reference(data: DataSet, queries: DataSet | None) -> Iterator[Array]:
+def _reference(data: DataSet, queries: DataSet | None, layout: Layout) -> Iterator[Array]:
     given = 0
     for batch in (data if queries is None else queries).batches(_BATCH):
-        yield batch.inputs if queries is not None else stand_ins(batch.inputs)
+        yield batch.inputs if queries is not None else stand_ins(batch.inputs, layout)
         given += len(batch.inputs)
         if given >= _MOST_REFERENCE:
             return
 
 
-def stand_ins(inputs: Array) -> Array:
+def stand_ins(inputs: Array, layout: Layout = "nchw") -> Array:
     """Inputs that are none of the network's classes, in place of a thief's queries: two for each input.
 
     Pictures laid on their side (mirrored along the diagonal; upside down where they are not square) and negatives: of
@@ -80,8 +84,8 @@ def stand_ins(inputs: Array) -> Array:
     negatives = 2 * inputs.mean(axis=0, keepdims=True) - inputs
     if inputs.ndim != _PICTURES:
         others = (inputs + np.roll(inputs, 1, axis=0)) / 2
-    elif inputs.shape[-1] == inputs.shape[-2]:
-        others = inputs.swapaxes(-1, -2)
     else:
-        others = np.flip(inputs, -2)
+        down, right = _SIDES[layout]
+        square = inputs.shape[down] == inputs.shape[right]
+        others = inputs.swapaxes(down, right) if square else np.flip(inputs, down)
     return np.concatenate([others, negatives]).astype(np.float32)

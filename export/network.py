@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from edgeguard.calibration.observers import Range
 from edgeguard.calibration.sets import DataSet
 from edgeguard.calibration.table import CalibrationTable
 from edgeguard.errors import GuardFailed
@@ -22,7 +23,7 @@ from edgeguard.export.prepare import Prepared
 from edgeguard.export.request import ExportRequest, QuantizationChoice, Reporter
 from edgeguard.manifest import CalibrationFacts, QuantizationFacts
 
-__all__ = ["Network", "keep_in_float", "quantize", "sample"]
+__all__ = ["Network", "calibrated", "calibration_facts", "keep_in_float", "quantize", "sample", "step_of"]
 
 Array = np.ndarray[Any, Any]
 
@@ -71,15 +72,12 @@ def quantize(
     :raises GuardFailed: graph optimizations change its answers.
     """
     model = prepared.graph.model
-    tensors = quantizable_tensors(model, choice.keep_float)
-    # The logits' range gives the step that goldens are measured in, whether or not they are quantized.
-    observed = tensors if LOGITS in tensors else (*tensors, LOGITS)
-    table = obtain_table(request, model, observed, data, batch, reporter)
+    table = calibrated(request, choice, prepared, data, batch, reporter)
     reporter.step(f"quantizing for {request.target.name}")
     quantized = run_passes(
         model, [Quantize(request.target, table.ranges, keep_float=choice.keep_float, head=choice.head)]
     )
-    step = _step(table.ranges[LOGITS].low, table.ranges[LOGITS].high)
+    step = step_of(table.ranges[LOGITS])
     difference = optimizer_difference(quantized, sample(data, 32), batch) / step
     if difference > _OPTIMIZER_STEPS:
         raise GuardFailed(
@@ -111,9 +109,28 @@ def quantize(
         prepared.classes,
         step,
         facts,
-        _calibration_facts(table, data),
+        calibration_facts(table, data),
         table,
     )
+
+
+def calibrated(
+    request: ExportRequest,
+    choice: QuantizationChoice,
+    prepared: Prepared[OnnxGraph],
+    data: DataSet,
+    batch: int | None,
+    reporter: Reporter,
+) -> CalibrationTable:
+    """The ranges of everything that is quantized, and of the logits.
+
+    :raises EdgeguardError: see :func:`edgeguard.export.calibrating.obtain_table`.
+    """
+    model = prepared.graph.model
+    tensors = quantizable_tensors(model, choice.keep_float)
+    # The logits' range gives the step that goldens are measured in, whether or not they are quantized.
+    observed = tensors if LOGITS in tensors else (*tensors, LOGITS)
+    return obtain_table(request, model, observed, data, batch, reporter)
 
 
 def sample(data: DataSet, count: int) -> Array:
@@ -122,7 +139,8 @@ def sample(data: DataSet, count: int) -> Array:
     return np.concatenate(blocks)[:count]
 
 
-def _calibration_facts(table: CalibrationTable, data: DataSet) -> CalibrationFacts:
+def calibration_facts(table: CalibrationTable, data: DataSet) -> CalibrationFacts:
+    """Where the ranges come from, for the manifest."""
     return CalibrationFacts(
         source="synthetic" if data.synthetic else "images",
         images=len(data),
@@ -133,6 +151,11 @@ def _calibration_facts(table: CalibrationTable, data: DataSet) -> CalibrationFac
         halves_difference=None if table.halves is None else table.halves.difference,
         halves_tensor=None if table.halves is None else table.halves.tensor,
     )
+
+
+def step_of(limits: Range) -> float:
+    """One of the 255 steps that a range is divided into."""
+    return _step(limits.low, limits.high)
 
 
 def _step(low: float, high: float) -> float:

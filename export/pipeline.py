@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
-
-import numpy as np
+from typing import Literal
 
 from edgeguard.artifact import GOLDEN, LAB_TABLE, lab_float, lab_int8
-from edgeguard.calibration.sets import DataSet, array_set, check_disjoint, open_set
+from edgeguard.calibration.sets import DataSet, open_set
 from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.head import Head
 from edgeguard.defenses.postprocess import PostProcessor
 from edgeguard.errors import BadData
-from edgeguard.export.calibrating import choose_set
 from edgeguard.export.defending import defend_model, ending_of, fit, wish_of
 from edgeguard.export.golden import choose_goldens
-from edgeguard.export.graph import Graph
-from edgeguard.export.loading import Loaded, LoadedModel, load_any
+from edgeguard.export.loading import load_any
 from edgeguard.export.measure import Answerers, measure
-from edgeguard.export.network import Network, keep_in_float, quantize, sample
+from edgeguard.export.network import Network, sample
 from edgeguard.export.packing import Package, check_place, publish
-from edgeguard.export.prepare import Prepare, Prepared, is_onnx, prepare
+from edgeguard.export.prepare import Prepare, prepare
 from edgeguard.export.request import ExportRequest, Reporter
+from edgeguard.export.stage import CANDIDATES, Inputs, stage_of
 from edgeguard.export.tools import tool_versions
 from edgeguard.manifest import Manifest, ModelFacts, SourceFacts, oldest_reader
-from edgeguard.preprocess import Preprocess
 from edgeguard.runtimes.goldens import Goldens
 
 __all__ = ["export"]
-
-Array = np.ndarray[Any, Any]
-
-# Enough candidates that some have margin to every decision, few enough to hold in memory.
-_CANDIDATES = 256
-_NOISE = 8
 
 
 def export(request: ExportRequest, reporter: Reporter, *, prepare: Prepare = prepare) -> Manifest:
@@ -60,8 +50,9 @@ def export(request: ExportRequest, reporter: Reporter, *, prepare: Prepare = pre
     validation = None
     if request.validation is not None:
         validation = open_set(request.validation, preprocess, loaded.input_shape, names=request.labels)
-    network, data = _network(request, loaded, prepared, preprocess, validation, told)
-    came_quantized = prepared.graph.came_quantized
+    stage = stage_of(request, loaded, prepared, Inputs(preprocess, validation), told)
+    network, data, given = stage.network, stage.data, stage.given
+    came_quantized = stage.exact.graph.came_quantized
     ending = ending_of(network, request.defense)
     fitted = None
     if request.defense is not None and wish is not None:
@@ -69,11 +60,11 @@ def export(request: ExportRequest, reporter: Reporter, *, prepare: Prepare = pre
             request.defense,
             wish,
             network,
-            None if came_quantized or network.quantization is None else prepared.logits,
+            None if came_quantized or network.quantization is None else stage.exact.logits,
             ending,
             data,
-            validation,
-            preprocess,
+            given.validation,
+            given.preprocess,
             told,
         )
     defense = None if fitted is None else fitted.defense
@@ -81,20 +72,20 @@ def export(request: ExportRequest, reporter: Reporter, *, prepare: Prepare = pre
 
     plain = Head("logits", classes)
     undefended = network.graph.answering(plain, None)
-    exact = undefended if network.graph is prepared.graph else prepared.graph.answering(plain, None)
+    exact = undefended if network.graph is stage.exact.graph else stage.exact.graph.answering(plain, None)
     file = f"model.{deployed.format}"
     post = PostProcessor(head, defense if head.kind == "logits" else None)
-    run_deployed = deployed.runner(loaded.batch)
+    run_deployed = deployed.runner(stage.batch)
     answerers = Answerers(
-        float_model=None if network.quantization is None else exact.runner(loaded.batch),
-        undefended=undefended.runner(loaded.batch),
+        float_model=None if network.quantization is None else exact.runner(stage.batch),
+        undefended=undefended.runner(stage.batch),
         deployed=lambda inputs: post(run_deployed(inputs)),
     )
     measured_on: Literal["validation", "calibration"] = "calibration" if validation is None else "validation"
     told.step(f"measuring on the {measured_on} set")
     measured = measure(
         answerers,
-        data if validation is None else validation,
+        data if given.validation is None else given.validation,
         measured_on,
         classes=classes,
         defense=defense,
@@ -110,14 +101,14 @@ def export(request: ExportRequest, reporter: Reporter, *, prepare: Prepare = pre
             file=file,
             format=deployed.format,
             input_name=deployed.input_name,
-            input_shape=loaded.input_shape,
-            batch=loaded.batch,
+            input_shape=stage.input_shape,
+            batch=stage.batch,
             output_name=deployed.output_name,
             head=head,
         ),
-        preprocess=preprocess,
+        preprocess=given.preprocess,
         labels=request.labels,
-        tools=tool_versions(loaded.kind),
+        tools=tool_versions(loaded.kind, deployed.format),
         files={},
         lab={},
         calibration=network.calibration,
@@ -158,42 +149,6 @@ class _Told:
         self._reporter.warn(text)
 
 
-def _network(
-    request: ExportRequest,
-    loaded: Loaded,
-    prepared: Prepared[Graph],
-    preprocess: Preprocess | None,
-    validation: DataSet | None,
-    told: _Told,
-) -> tuple[Network, DataSet]:
-    """The network in its final numeric type, and the set that candidates for goldens come from."""
-    if request.quantization is not None and isinstance(loaded, LoadedModel) and is_onnx(prepared):
-        data = choose_set(request, loaded, preprocess, told)
-        if validation is not None:
-            check_disjoint(data, validation)
-        return quantize(request, request.quantization, prepared, data, loaded.batch, told), data
-    if request.calibration.data is not None:
-        data = open_set(
-            request.calibration.data,
-            preprocess,
-            loaded.input_shape,
-            limit=request.calibration.limit,
-            names=request.labels,
-        )
-    else:
-        data = validation or array_set(_noise(loaded.input_shape, preprocess), synthetic=True)
-    return keep_in_float(prepared, sample(data, _CANDIDATES)), data
-
-
-def _noise(shape: tuple[int, ...], preprocess: Preprocess | None) -> Array:
-    """Smooth random inputs, for a float export that was given no image at all: enough to check its answers' form."""
-    rng = np.random.default_rng(0)
-    if preprocess is None:
-        return rng.standard_normal((_NOISE, *shape), np.float32)
-    coarse = rng.integers(0, 256, (_NOISE, 4, 4, 3), np.uint8)
-    return preprocess(list(coarse))
-
-
 def _is_noise(data: DataSet, network: Network) -> bool:
     """Whether a set says nothing about how the network does in use."""
     return data.synthetic and network.calibration is None
@@ -206,7 +161,7 @@ def _goldens(
     defense: Defense | None,
     told: _Told,
 ) -> Goldens:
-    inputs = sample(data, _CANDIDATES)
+    inputs = sample(data, CANDIDATES)
     goldens = choose_goldens(inputs, network.logits(inputs), answerers.deployed(inputs), network.step, defense)
     if not len(goldens):
         told.warn(

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from edgeguard.defenses.gate import Score
 from edgeguard.defenses.registry import DEFAULT_DEFENSE
+from edgeguard.export.graph import Format
 from edgeguard.export.loading import LoadRequest
 from edgeguard.preprocess import Preprocess
 from edgeguard.targets import Target
@@ -36,12 +37,14 @@ class CalibrationChoice:
     :param data: images; ``None`` looks for a sidecar beside the model, then makes synthetic ones.
     :param limit: at most this many images, spread evenly over the set.
     :param synthetic_seconds: bound on making synthetic images.
+    :param known: a calibration table that is taken if it is of the same network, data and method.
     """
 
     data: Path | None
     observer: str
     limit: int | None = None
     synthetic_seconds: float = 120.0
+    known: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class ExportRequest:
     :param quantization: ``None`` leaves the network in float.
     :param defense: ``None`` leaves the answers as they are.
     :param validation: images apart from the calibration set, to measure on.
+    :param format: of the model file. A TFLite model is defended in TFLite whatever this says.
     :param replace_existing: whether an artifact at ``output`` may be replaced.
     """
 
@@ -100,5 +104,6 @@ class ExportRequest:
     quantization: QuantizationChoice | None
     defense: DefenseChoice | None
     validation: Path | None = None
+    format: Format = "onnx"
     labels: tuple[str, ...] = ()
     replace_existing: bool = False

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from edgeguard.artifact import LAB_TABLE, lab_directory
 from edgeguard.calibration.observers import DEFAULT_OBSERVER, OBSERVERS
 from edgeguard.cli.console import Console, print_json
 from edgeguard.cli.defending import defense_options
@@ -19,7 +21,21 @@ from edgeguard.errors import UsageError
 from edgeguard.extras import require
 from edgeguard.targets import DEFAULT_TARGET, TARGETS, find_target
 
+if TYPE_CHECKING:
+    from edgeguard.export.request import ExportRequest
+
 __all__ = ["export"]
+
+Format = Literal["onnx", "tflite"]
+_FORMATS: tuple[Format, ...] = ("onnx", "tflite")
+
+
+def _formats(_: click.Context, parameter: click.Parameter, value: str) -> tuple[Format, ...]:
+    chosen = tuple(dict.fromkeys(value.split(",")))
+    for name in chosen:
+        if name not in _FORMATS:
+            raise click.BadParameter(f"{name!r} is not one of {', '.join(_FORMATS)}", param=parameter)
+    return tuple(name for name in _FORMATS if name in chosen)
 
 
 @click.command()
@@ -31,7 +47,15 @@ __all__ = ["export"]
 )
 @defense_options
 @click.option("--target", type=click.Choice(list(TARGETS)), default=DEFAULT_TARGET, show_default=True, help="Device.")
-@click.option("--format", "formats", type=click.Choice(["onnx"]), default="onnx", help="Model format.")
+@click.option(
+    "--format",
+    "formats",
+    metavar="onnx|tflite",
+    default="onnx",
+    show_default=True,
+    callback=_formats,
+    help="Of the model file; onnx,tflite makes NAME-onnx.edgeguard and NAME-tflite.edgeguard.",
+)
 @click.option(
     "--calibration", type=click.Path(path_type=Path), help="Images for the int8 ranges: folder, .npz (x) or .npy."
 )
@@ -69,7 +93,7 @@ def export(
     key: Path | None,
     queries: Path | None,
     target: str,
-    formats: str,
+    formats: tuple[Format, ...],
     calibration: Path | None,
     calibration_limit: int | None,
     observer: str,
@@ -92,8 +116,8 @@ def export(
     \b
     edgeguard export model.pt2 --int8 --defend --calibration photos/ --preprocess imagenet
     edgeguard export weights.pt --arch mynets:resnet20 --input-shape 3,32,32 --int8 --defend
+    edgeguard export model.pt2 --int8 --defend --format onnx,tflite --calibration photos/ --preprocess imagenet
     """
-    del formats  # one so far; the option is there so that scripts can name it
     require("onnx", "export")
     from edgeguard.export.labels import read_labels
     from edgeguard.export.loading import LoadRequest
@@ -121,6 +145,7 @@ def export(
         request = ExportRequest(
             load=LoadRequest(model, arch, arch_arg, input_shape, trust_pickle),
             output=output or model.with_suffix(".edgeguard"),
+            format=formats[0],
             target=find_target(target),
             preprocess=preprocessing.heard_by(console.warn),
             calibration=CalibrationChoice(calibration, observer, calibration_limit),
@@ -130,11 +155,24 @@ def export(
             labels=() if labels is None else read_labels(labels),
             replace_existing=force,
         )
-        manifest = run_export(request, console)
+        requests = (request,) if len(formats) == 1 else tuple(_one_of_several(request, each) for each in formats)
+        made = []
+        for each in requests:
+            # Whoever comes later finds the table of the first.
+            known = lab_directory(requests[0].output) / LAB_TABLE
+            choice = replace(each.calibration, known=known)
+            made.append((each.output, run_export(replace(each, calibration=choice), console)))
     if as_json:
-        print_json({"artifact": str(request.output), **manifest_json(manifest)})
+        found = [{"artifact": str(path), **manifest_json(manifest)} for path, manifest in made]
+        print_json(found[0] if len(found) == 1 else {"artifacts": found})
     else:
-        print_summary(manifest, request.output)
+        for path, manifest in made:
+            print_summary(manifest, path)
+
+
+def _one_of_several(request: ExportRequest, kind: Format) -> ExportRequest:
+    stem = request.output.name.removesuffix(".edgeguard")
+    return replace(request, format=kind, output=request.output.with_name(f"{stem}-{kind}.edgeguard"))
 
 
 def _refuse_without(option: str, given: dict[str, Any]) -> None:

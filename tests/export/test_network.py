@@ -48,5 +48,7 @@ def test_a_sample_is_the_first_inputs(count: int, expected: int) -> None:
 
 
 def test_torch_is_named_only_where_it_had_a_hand_in_it() -> None:
-    assert "torch" not in tool_versions("onnx")
-    assert {"torch", "onnxscript"} <= set(tool_versions("torchscript"))
+    assert "torch" not in tool_versions("onnx", "onnx")
+    assert {"torch", "onnxscript"} <= set(tool_versions("torchscript", "onnx"))
+    assert {"onnx", "onnxruntime", "torch"}.isdisjoint(tool_versions("tflite", "tflite"))
+    assert "ai-edge-litert" in tool_versions("state-dict", "tflite")

@@ -1,0 +1,102 @@
+"""The network of the main job in TFLite: converted, and in int8 on the ranges of its ONNX twin."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgeguard.calibration.observers import find_observer
+from edgeguard.calibration.sets import DataSet
+from edgeguard.errors import BadModel, GuardFailed
+from edgeguard.export.found_head import LOGITS
+from edgeguard.export.loading import LoadedModel
+from edgeguard.export.network import Network, calibrated, calibration_facts, sample, step_of
+from edgeguard.export.onnx_graph import OnnxGraph
+from edgeguard.export.prepare import Prepared
+from edgeguard.export.request import ExportRequest, QuantizationChoice, Reporter
+from edgeguard.export.tflite.checks import tflite_integer_share
+from edgeguard.export.tflite.convert import convert, laid_out
+from edgeguard.export.tflite.graph import TfliteGraph
+from edgeguard.export.tflite.head import cut_tflite, find_tflite_head
+from edgeguard.export.tflite.matching import kept_tensors, match
+from edgeguard.export.tflite.quantize import quantize_tflite
+from edgeguard.export.tflite.ranges import ranges_for
+from edgeguard.manifest import QuantizationFacts
+from edgeguard.runtimes.litert_session import open_litert
+
+__all__ = ["converted", "quantized_tflite"]
+
+# Inputs that tensors are told apart by, and that kernels are compared on.
+_MATCHED = 4
+_COMPARED = 16
+# XNNPACK and the built-in kernels round differently, by a few steps at the logits and never by more than this.
+_KERNEL_STEPS = 8.0
+
+
+def converted(loaded: LoadedModel, reporter: Reporter) -> Prepared[TfliteGraph]:
+    """The float network as a TFLite model that ends in logits.
+
+    :raises MissingExtra: litert-torch is not installed.
+    :raises BadModel: it came as ONNX or TorchScript, or cannot be converted.
+    :raises GuardFailed: the TFLite model computes something else.
+    """
+    if loaded.module is None:
+        raise BadModel(
+            "an ONNX file cannot be converted to TFLite",
+            fix="Export from the torch network: its state_dict (--arch pkg.module:factory), or a .pt2",
+        )
+    reporter.step("converting to TFLite")
+    data = convert(loaded.module, loaded.input_shape)
+    head = find_tflite_head(data)
+    graph = TfliteGraph(cut_tflite(data, head))
+    return Prepared(str(head), graph, graph.runner(1), head.classes)
+
+
+def quantized_tflite(
+    request: ExportRequest,
+    choice: QuantizationChoice,
+    twin: Prepared[OnnxGraph],
+    exact: Prepared[TfliteGraph],
+    data: DataSet,
+    batch: int | None,
+    reporter: Reporter,
+) -> Network:
+    """The network in int8, ending in float logits that come from integers.
+
+    :param twin: the same network in ONNX, whose calibration table gives the ranges.
+    :param data: the calibration set, as the torch network takes it.
+    :param batch: the batch size that the twin is fixed to.
+    :raises GuardFailed: kernels disagree about its answers.
+    """
+    table = calibrated(request, choice, twin, data, batch, reporter)
+    reporter.step(f"quantizing for {request.target.name}, in TFLite")
+    matched = match(exact.graph.data, twin.graph.model, sample(data, _MATCHED), batch)
+    kept = kept_tensors(matched, twin.graph.model, choice.keep_float)
+    observer = find_observer(request.calibration.observer)
+    found = ranges_for(matched, table.ranges, data, observer, kept=kept, progress=reporter.progress)
+    graph = TfliteGraph(quantize_tflite(matched, found.ranges, kept=kept))
+    step = step_of(table.ranges[LOGITS])
+    difference = _kernel_difference(graph, laid_out(sample(data, _COMPARED))) / step
+    if difference > _KERNEL_STEPS:
+        raise GuardFailed(
+            f"XNNPACK's kernels and the built-in ones differ by {difference:.1f} quantization steps at the logits",
+            fix="Find the operator with --keep-float and please report it",
+        )
+    facts = QuantizationFacts(
+        activation_type="int8",
+        weight_type="int8",
+        per_channel=True,
+        reduce_range=False,
+        head=choice.head,
+        kept_float=choice.keep_float,
+        integer_mac_share=tflite_integer_share(graph.data),
+        optimizer_max_steps=difference,
+        float_bytes=len(exact.graph.data),
+        int8_bytes=len(graph.data),
+    )
+    facts_of_set = calibration_facts(table, data)
+    return Network(graph, graph.runner(1), exact.classes, step, facts, facts_of_set, table)
+
+
+def _kernel_difference(graph: TfliteGraph, inputs: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> float:
+    fast, plain = (open_litert(graph.data, xnnpack=xnnpack).run(inputs) for xnnpack in (True, False))
+    return float(np.abs(fast - plain).max())
