@@ -52,6 +52,7 @@ def test_the_reference_is_the_queries_that_were_given() -> None:
         array_set(queries, synthetic=False),
         CLASSES,
         Heard(),
+        layout="nchw",
         reference=True,
     )
     assert found.reference is not None
@@ -62,7 +63,9 @@ def test_the_reference_is_the_queries_that_were_given() -> None:
 
 def test_without_queries_the_reference_is_made_of_the_images() -> None:
     data = inputs(70, 3, 8, 8)
-    found = gather(pooled, None, array_set(data, synthetic=False), None, CLASSES, Heard(), reference=True)
+    found = gather(
+        pooled, None, array_set(data, synthetic=False), None, CLASSES, Heard(), layout="nchw", reference=True
+    )
     assert found.reference is not None
     assert found.reference_kind == "stand-ins"
     assert found.reference.shape == (140, CLASSES)
@@ -71,7 +74,9 @@ def test_without_queries_the_reference_is_made_of_the_images() -> None:
 @pytest.mark.parametrize("float_logits", [None, pooled])
 def test_without_a_gate_nothing_more_is_run(float_logits: Callable[[Array], Array] | None) -> None:
     data = inputs(70, 3, 8, 8)
-    found = gather(pooled, float_logits, array_set(data, synthetic=False), None, CLASSES, Heard(), reference=False)
+    found = gather(
+        pooled, float_logits, array_set(data, synthetic=False), None, CLASSES, Heard(), layout="nchw", reference=False
+    )
     assert found.reference is None
     assert found.labels is None
     assert (found.float_top is None) == (float_logits is None)
@@ -82,4 +87,20 @@ def test_a_network_that_says_nan_is_refused() -> None:
         return np.full((len(values), CLASSES), np.nan, np.float32)
 
     with pytest.raises(EdgeguardError):
-        gather(broken, None, array_set(inputs(8, 3, 8, 8), synthetic=False), None, CLASSES, Heard(), reference=False)
+        gather(
+            broken,
+            None,
+            array_set(inputs(8, 3, 8, 8), synthetic=False),
+            None,
+            CLASSES,
+            Heard(),
+            layout="nchw",
+            reference=False,
+        )
+
+
+def test_channels_may_come_last() -> None:
+    first, square = inputs(5, 3, 4, 8), inputs(5, 8, 8, 3)
+    last = first.transpose(0, 2, 3, 1)
+    assert np.allclose(stand_ins(last, "nhwc"), stand_ins(first).transpose(0, 2, 3, 1), atol=1e-6)
+    assert np.array_equal(stand_ins(square, "nhwc")[:5], square.transpose(0, 2, 1, 3))
