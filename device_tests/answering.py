@@ -62,13 +62,14 @@ def answers_of(device: Transport, directory: str, subjects: Mapping[str, Subject
 
 
 def graph_answers(device: Transport, directory: str, graphs: Mapping[str, tuple[bytes, Array]]) -> dict[str, Array]:
-    """Run ONNX files there.
+    """Run ONNX and TFLite files there.
 
-    :param graphs: name to file and input.
+    :param graphs: name to file and what is fed to it as it is.
     """
     files: dict[str, Path | bytes] = {}
     for index, (model, inputs) in enumerate(graphs.values()):
-        files[f"{index}.onnx"] = model
+        kind = "tflite" if model[4:8] == b"TFL3" else "onnx"
+        files[f"{index}.{kind}"] = model
         files[f"{index}.npy"] = _npy(inputs)
     said = run_there(device, directory, "graphs", files, {"graphs": len(graphs)})
     return {name: _array(each) for name, each in zip(graphs, said["answers"], strict=True)}

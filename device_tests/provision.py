@@ -23,11 +23,11 @@ class _Quiet:
 
 
 def provision(transport: Transport, directory: str = DIRECTORY) -> str:
-    """See that the device has the environment, and return edgeguard's directory there.
+    """See that the device has the environment for models of every format, and return edgeguard's directory there.
 
     :raises EdgeguardError: the wheels cannot be fetched, or the device is unfit.
     """
-    made = provide_environment(transport, directory, fetched_once(dependencies=True), _Quiet(), {"onnx"})
+    made = provide_environment(transport, directory, fetched_once(dependencies=True), _Quiet(), {"onnx", "tflite"})
     environments = Place(transport, directory, "env")
     before = environments.status().current
     if before != made.identifier:

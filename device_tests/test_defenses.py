@@ -13,7 +13,7 @@ from edgeguard.defenses.head import Head
 from edgeguard.defenses.registry import DEFENSES
 from edgeguard.fleet.transport import Transport
 from tests.defenses.agreement import check_alike, check_promises, tolerance
-from tests.defenses.backends import numpy_answer, pass_through, quantized
+from tests.defenses.backends import numpy_answer, pass_through, quantized, tflite_pass_through
 from tests.defenses.fitted import GRID, defense
 
 Array = np.ndarray[Any, Any]
@@ -23,6 +23,7 @@ _HEADS = {
     "uint8": Head("logits", 10, "uint8", GRID.scale, GRID.zero + 128),
     "int8": Head("logits", 10, "int8", GRID.scale, GRID.zero),
 }
+_BACKENDS = {"onnx": pass_through, "tflite": tflite_pass_through}
 _SCORES = (None, "max-logit", "per-class-max-logit", "max-probability", "energy")
 _CASES = [
     (head, name, score) for head, name, score in itertools.product(_HEADS, sorted(DEFENSES), (None, "max-logit"))
@@ -39,22 +40,23 @@ def _raw(head: Head) -> Array:
 
 
 @pytest.fixture(scope="module")
-def there(device: Transport, directory: str) -> dict[tuple[str, str, str | None], Array]:
+def there(device: Transport, directory: str) -> dict[str, Array]:
     """The device's answers in every case, asked for once."""
     graphs = {
-        str(case): (pass_through(_HEADS[case[0]], defense(case[1], _HEADS[case[0]], case[2])), _raw(_HEADS[case[0]]))
-        for case in _CASES
+        str((backend, *case)): (
+            _BACKENDS[backend](_HEADS[case[0]], defense(case[1], _HEADS[case[0]], case[2])),
+            _raw(_HEADS[case[0]]),
+        )
+        for backend, case in itertools.product(_BACKENDS, _CASES)
     }
-    found = graph_answers(device, directory, graphs)
-    return {case: found[str(case)] for case in _CASES}
+    return graph_answers(device, directory, graphs)
 
 
+@pytest.mark.parametrize("backend", _BACKENDS)
 @pytest.mark.parametrize(("kind", "name", "score"), _CASES)
-def test_it_answers_as_numpy_does(
-    there: dict[tuple[str, str, str | None], Array], kind: str, name: str, score: Any
-) -> None:
+def test_it_answers_as_numpy_does(there: dict[str, Array], kind: str, name: str, score: Any, backend: str) -> None:
     head = _HEADS[kind]
     made, raw = defense(name, head, score), _raw(head)
-    found = there[kind, name, score]
+    found = there[str((backend, kind, name, score))]
     check_promises(found, raw, made)
     check_alike(numpy_answer(head, made)(raw), found, tolerance(made, head, raw))

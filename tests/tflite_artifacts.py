@@ -18,6 +18,7 @@ from edgeguard.defenses.postprocess import PostProcessor
 from edgeguard.defenses.record import record_of
 from edgeguard.export.golden import choose_goldens
 from edgeguard.export.packing import Package, publish
+from edgeguard.export.tflite.head import attach_tflite
 from edgeguard.manifest import Manifest, ModelFacts, SourceFacts, oldest_reader
 from edgeguard.preprocess import Preprocess
 from edgeguard.runtimes.litert_session import litert_answerer
@@ -52,22 +53,22 @@ def make_tflite_artifact(
 ) -> Path:
     """Write ``directory/NAME.edgeguard`` and its lab; returns the artifact's path.
 
-    With ``graph`` the file ends in plain probabilities, whatever the manifest calls their defense.
-
     :param quantized: whether input, dense layer and logits are int8; otherwise all is float.
     :param batch: what the file is fixed to.
     :param pictures: otherwise the manifest has no preprocessing.
     """
     grid = LOGITS_GRID if quantized else None
     on_host = defense is not None and placement == "host"
-    model = dense_file(grid, ends="logits" if on_host else "posterior", batch=batch, seed=seed)
-    head = Head("logits" if on_host else "posterior", CLASSES)
-    if on_host and quantized:
+    head = Head("logits", CLASSES)
+    if quantized:
         head = Head("logits", CLASSES, "int8", float(np.float32(LOGITS_GRID[0])), LOGITS_GRID[1])
+    model = dense_file(grid, ends="logits", batch=batch, seed=seed)
+    if not on_host:
+        model, head = attach_tflite(model, head, defense), Head("posterior", CLASSES)
     inputs = PREPROCESS(images(256, seed=seed + 1))
     logits = litert_answerer(dense_file(None, ends="logits", seed=seed))(inputs)
     answers = PostProcessor(head, defense if on_host else None)(litert_answerer(model)(inputs))
-    goldens = choose_goldens(inputs, logits, answers, LOGITS_GRID[0], defense if on_host else None)
+    goldens = choose_goldens(inputs, logits, answers, LOGITS_GRID[0], defense)
     manifest = Manifest(
         target="arm64",
         min_onnxruntime=None,

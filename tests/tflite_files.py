@@ -16,7 +16,7 @@ Grid = tuple[float, int]
 
 SIZE = 4
 CLASSES = 10
-IMAGE, OUTPUT = "image:0", "answers:0"
+IMAGE, OUTPUT = "image:0", "probabilities"
 # Of pixels between 0 and 1.
 INPUT_GRID: Grid = (1 / 255, -128)
 _KINDS = {

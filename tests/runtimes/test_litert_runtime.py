@@ -128,9 +128,9 @@ def test_a_defended_graph_that_ends_in_its_logits_is_refused(tmp_path: Path) -> 
         load(repack_tflite(artifact, manifest=lambda content: content["model"].update(output_name="other")))
     logits = dense_file(LOGITS_GRID, ends="logits")
     named = repack_tflite(
-        artifact, model=logits, manifest=lambda content: content["model"].update(output_name="answers:0")
+        artifact, model=logits, manifest=lambda content: content["model"].update(output_name="probabilities")
     )
-    with pytest.raises(BadModel, match="'answers:0' is int8"):
+    with pytest.raises(BadModel, match="'probabilities' is int8"):
         load(named)
 
 

@@ -29,7 +29,7 @@ def test_inputs_and_outputs_are_told(model: Path) -> None:
     found = probe_tflite(model)
     assert found is not None
     assert found.inputs == (("image:0", (1, 4, 4, 3), "float32"),)
-    assert found.outputs == (("answers:0", (1, 10), "float32"),)
+    assert found.outputs == (("probabilities", (1, 10), "float32"),)
 
 
 def test_a_file_that_kills_only_who_runs_it_is_refused(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
