@@ -119,9 +119,13 @@ def test_what_is_no_artifact_exits_2(tmp_path: Path) -> None:
     assert_clean_failure(edgeguard("verify", tmp_path / "nothing.edgeguard"), 2, "nothing.edgeguard", "not an artifact")
 
 
-def test_a_tflite_artifact_exits_2_for_now(tmp_path: Path) -> None:
-    artifact = repack(make_artifact(tmp_path), manifest=lambda content: content["model"].update(format="tflite"))
-    assert_clean_failure(edgeguard("verify", artifact), 2, "no runtime for tflite models yet")
+def test_a_model_that_is_called_another_format_than_it_has_exits_3(tmp_path: Path) -> None:
+    def rename(content: dict[str, Any]) -> None:
+        content["model"].update(format="tflite")
+        content.update(min_onnxruntime=None, min_reader=3)
+
+    artifact = repack(make_artifact(tmp_path), manifest=rename)
+    assert_clean_failure(edgeguard("verify", artifact), 3, "model.onnx", "the interpreter refuses it")
 
 
 def test_options_may_stand_in_the_file_beside_the_artifact(tmp_path: Path) -> None:
