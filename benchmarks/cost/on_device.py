@@ -12,6 +12,7 @@ import numpy as np
 
 from edgeguard.bench.messages import CountAnswer, CountRequest, from_json, to_json
 from edgeguard.bench.subject import Subject
+from edgeguard.export.graph import Format
 from edgeguard.fleet.transport import Transport
 from edgeguard.fleet.workspace import run_in_workspace
 
@@ -26,16 +27,23 @@ _PROGRAM = "import sys; sys.stdin = open('request.json'); from edgeguard.bench.w
 
 
 def count_instructions(
-    transport: Transport, directory: str, models: Mapping[str, bytes], inputs: Array, rounds: int
+    transport: Transport,
+    directory: str,
+    models: Mapping[str, bytes],
+    inputs: Array,
+    rounds: int,
+    kind: Format = "onnx",
 ) -> dict[str, float]:
     """Median instructions of one run of each model, what counting itself takes not included.
 
     :param directory: edgeguard's on the device.
-    :param models: ONNX files by name.
+    :param models: files of one format by name.
     :param inputs: finished inputs, float32 ``[n, *shape]``, run one at a time, on one thread.
     :param rounds: counted runs of each model, in turn.
     """
-    subjects = tuple(Subject(name, f"{number}.onnx", "session", "inputs.npy") for number, name in enumerate(models))
+    subjects = tuple(
+        Subject(name, f"{number}.{kind}", "session", "inputs.npy", format=kind) for number, name in enumerate(models)
+    )
     request = CountRequest(subjects, (tuple(models),) * rounds, ("instructions",), _WARMUP, 1)
     content: dict[str, Path | bytes] = {
         "request.json": to_json(request).encode(),

@@ -14,6 +14,8 @@ import pytest
 
 from device_tests.emulator.machine import Machine
 from edgeguard.artifact import open_artifact
+from edgeguard.defenses.dcp import Dcp
+from edgeguard.defenses.defense import Defense
 from edgeguard.errors import DeviceError
 from edgeguard.fleet import deploy as deploying
 from edgeguard.fleet.address import parse_address
@@ -26,6 +28,7 @@ from edgeguard.fleet.ssh import UNATTENDED, Ssh
 from edgeguard.fleet.transport import Transport
 from tests.artifacts import make_artifact
 from tests.fleet.boards import NAME, Silent, Wrapped, version_of
+from tests.tflite_artifacts import make_tflite_artifact
 
 pytestmark = [pytest.mark.device, pytest.mark.timeout(1200)]
 
@@ -214,3 +217,17 @@ def _configured(pi: Pi, directory: Path, option: str, value: Path) -> Path:
     path = directory / "ssh_config"
     path.write_text("\n".join(line for line in lines if line.split()[0] != option) + f'\n    {option} "{value}"\n')
     return path
+
+
+@pytest.mark.long
+def test_a_tflite_artifact_brings_its_engine_along(pi: Pi, tmp_path: Path) -> None:
+    """It stays for as long as such an artifact is in use."""
+    artifact = make_tflite_artifact(tmp_path, name=NAME, defense=Defense(Dcp()), placement="graph")
+    before = pi.answering()
+    with pi.ssh() as transport:
+        done = pi.deploy(artifact, transport)
+        assert (done.version, done.environment_built) == (version_of(artifact), True)
+        assert pi.answering() == version_of(artifact)
+        back = roll_back(transport, NAME, directory=DIRECTORY, reporter=Silent())
+    assert back.version == before
+    assert pi.answering() == before
