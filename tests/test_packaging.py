@@ -29,7 +29,7 @@ PINS = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if 
 
 def names(requirements: str) -> set[str]:
     """Distribution names of a list of requirements, normalised."""
-    found = (re.split(r"[<>=\[;]", line)[0] for line in requirements.split())
+    found = (re.split(r"[<>=\[;]", line)[0].strip() for line in requirements.strip().splitlines())
     return {re.sub(r"[-_.]+", "-", name).lower() for name in found if name != "edgeguard"}
 
 
