@@ -247,8 +247,9 @@ def read_manifest(path: Path) -> Manifest:
 
 def manifest_schema() -> dict[str, Any]:
     """The JSON Schema of ``manifest.json``, as published in ``edgeguard/schemas``."""
-    schema = _adapter().json_schema(mode="serialization")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    from edgeguard.json_schema import json_schema
+
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **json_schema(_adapter(), Manifest)}
 
 
 def _read(path: Path) -> bytes:

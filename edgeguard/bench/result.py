@@ -257,4 +257,6 @@ def parse_result(data: bytes, where: str) -> Result:
 
 def result_schema() -> dict[str, Any]:
     """The JSON Schema of ``result.json``, as published in ``edgeguard/schemas``."""
-    return _adapter().json_schema(mode="serialization")
+    from edgeguard.json_schema import json_schema
+
+    return json_schema(_adapter(), Result)
