@@ -35,12 +35,11 @@ from benchmarks.robustness_tables import IMAGES, LIMIT, Row, write_table
 from edgeguard.calibration.observers import DEFAULT_OBSERVER
 from edgeguard.cli.preprocessing import Chosen
 from edgeguard.errors import EdgeguardError
-from edgeguard.export.graph import Format
 from edgeguard.export.loading import LoadRequest
 from edgeguard.export.pipeline import export
 from edgeguard.export.prepare import leave_alone, prepare
 from edgeguard.export.request import CalibrationChoice, DefenseChoice, ExportRequest, QuantizationChoice
-from edgeguard.manifest import Manifest
+from edgeguard.manifest import Format, Manifest
 from edgeguard.targets import DEFAULT_TARGET, find_target
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 
-from edgeguard.export.graph import Format
+from edgeguard.manifest import Format
 
 __all__ = ["IMAGES", "LIMIT", "Row", "read_table", "table_of", "write_table"]
 

@@ -35,9 +35,9 @@ from device_tests.emulator.image import build
 from device_tests.emulator.machine import start
 from device_tests.emulator.qemu import CORES
 from device_tests.provision import provision
-from edgeguard.export.graph import Format
 from edgeguard.fleet.address import parse_address
 from edgeguard.fleet.ssh import Ssh
+from edgeguard.manifest import Format
 from edgeguard.targets import DEFAULT_TARGET, find_target
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -27,6 +27,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "CalibrationFacts",
     "FileFacts",
+    "Format",
     "Manifest",
     "Measured",
     "ModelFacts",
@@ -37,6 +38,9 @@ __all__ = [
     "read_manifest",
     "write_manifest",
 ]
+
+# Of the model file, and the ending of its name.
+Format = Literal["onnx", "tflite"]
 
 SCHEMA_VERSION = 3
 # Version 3 knows artifacts that need no ONNX Runtime; of others a reader of version 2 understands all.
@@ -71,7 +75,7 @@ class ModelFacts:
     """
 
     file: str
-    format: Literal["onnx", "tflite"]
+    format: Format
     input_name: str
     input_shape: tuple[int, ...]
     batch: int | None
@@ -206,7 +210,7 @@ class Manifest:
         return self.model.head.classes
 
 
-def oldest_reader(kind: Literal["onnx", "tflite"]) -> int:
+def oldest_reader(kind: Format) -> int:
     """The ``min_reader`` of an artifact whose model has this format."""
     return _OLDEST_READER[kind]
 

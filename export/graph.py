@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.head import Head
+from edgeguard.manifest import Format
 
-__all__ = ["Format", "Graph", "Runner"]
+__all__ = ["Graph", "Runner"]
 
 Array = np.ndarray[Any, Any]
-Format = Literal["onnx", "tflite"]
 # Inputs float32 ``[n, *input_shape]`` to what the network returns.
 Runner = Callable[[Array], Array]
 

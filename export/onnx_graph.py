@@ -9,9 +9,10 @@ from onnx import ModelProto
 
 from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.head import Head
-from edgeguard.export.graph import Format, Runner
+from edgeguard.export.graph import Runner
 from edgeguard.export.head import attach, expose_integer_logits
 from edgeguard.export.loading.onnx_file import is_quantized
+from edgeguard.manifest import Format
 from edgeguard.runtimes.ort_session import answerer
 
 __all__ = ["OnnxGraph"]

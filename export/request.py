@@ -9,8 +9,8 @@ from typing import Literal, Protocol
 
 from edgeguard.defenses.gate import Score
 from edgeguard.defenses.registry import DEFAULT_DEFENSE
-from edgeguard.export.graph import Format
 from edgeguard.export.loading import LoadRequest
+from edgeguard.manifest import Format
 from edgeguard.preprocess import Preprocess
 from edgeguard.targets import Target
 

@@ -6,7 +6,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from edgeguard import __version__
-from edgeguard.export.graph import Format
+from edgeguard.manifest import Format
 
 __all__ = ["tool_versions"]
 

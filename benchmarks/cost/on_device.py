@@ -12,9 +12,9 @@ import numpy as np
 
 from edgeguard.bench.messages import CountAnswer, CountRequest, from_json, to_json
 from edgeguard.bench.subject import Subject
-from edgeguard.export.graph import Format
 from edgeguard.fleet.transport import Transport
 from edgeguard.fleet.workspace import run_in_workspace
+from edgeguard.manifest import Format
 
 __all__ = ["count_instructions"]
 

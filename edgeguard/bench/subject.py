@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from edgeguard.manifest import Format
+
 __all__ = ["Subject"]
 
 
@@ -28,5 +30,5 @@ class Subject:
     how: Literal["session", "host", "runtime"]
     inputs: str
     artifact: str | None = None
-    format: Literal["onnx", "tflite"] = "onnx"
+    format: Format = "onnx"
     delay: float = 0.0

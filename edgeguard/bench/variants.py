@@ -11,6 +11,7 @@ import numpy as np
 from edgeguard.artifact import Artifact, lab_float, lab_int8
 from edgeguard.bench.messages import Subject
 from edgeguard.errors import UsageError
+from edgeguard.manifest import Format
 
 __all__ = [
     "CONTROL",
@@ -50,7 +51,7 @@ class Variant:
     scope: Literal["model", "end_to_end"]
     file: str
     sha256: str
-    format: Literal["onnx", "tflite"] = "onnx"
+    format: Format = "onnx"
     engine: str = "onnxruntime"
     kernels: str | None = None
 

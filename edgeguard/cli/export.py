@@ -19,6 +19,7 @@ from edgeguard.defenses.gate import Score
 from edgeguard.defenses.registry import DEFAULT_DEFENSE, answers_from_table
 from edgeguard.errors import UsageError
 from edgeguard.extras import require
+from edgeguard.manifest import Format
 from edgeguard.targets import DEFAULT_TARGET, TARGETS, find_target
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["export"]
 
-Format = Literal["onnx", "tflite"]
 _FORMATS: tuple[Format, ...] = ("onnx", "tflite")
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.head import Head
-from edgeguard.export.graph import Format, Runner
+from edgeguard.export.graph import Runner
 from edgeguard.export.tflite.flatbuffer import unpack
 from edgeguard.export.tflite.head import attach_tflite, expose_tflite_integers, is_tflite_quantized
+from edgeguard.manifest import Format
 from edgeguard.runtimes.litert_session import litert_answerer
 
 __all__ = ["TfliteGraph"]

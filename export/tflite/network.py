@@ -13,20 +13,16 @@ from edgeguard.export.network import Network, calibrated, calibration_facts, sam
 from edgeguard.export.onnx_graph import OnnxGraph
 from edgeguard.export.prepare import Prepared
 from edgeguard.export.request import ExportRequest, QuantizationChoice, Reporter
-from edgeguard.export.tflite.checks import tflite_integer_share
 from edgeguard.export.tflite.convert import convert, laid_out
 from edgeguard.export.tflite.graph import TfliteGraph
 from edgeguard.export.tflite.head import cut_tflite, find_tflite_head
-from edgeguard.export.tflite.matching import kept_tensors, match
-from edgeguard.export.tflite.quantize import quantize_tflite
-from edgeguard.export.tflite.ranges import ranges_for
+from edgeguard.export.tflite.int8 import to_int8
 from edgeguard.manifest import QuantizationFacts
 from edgeguard.runtimes.litert_session import open_litert
 
 __all__ = ["converted", "quantized_tflite"]
 
-# Inputs that tensors are told apart by, and that kernels are compared on.
-_MATCHED = 4
+# Inputs that kernels are compared on.
 _COMPARED = 16
 # XNNPACK and the built-in kernels round differently, by a few steps at the logits and never by more than this.
 _KERNEL_STEPS = 8.0
@@ -69,11 +65,17 @@ def quantized_tflite(
     """
     table = calibrated(request, choice, twin, data, batch, reporter)
     reporter.step(f"quantizing for {request.target.name}, in TFLite")
-    matched = match(exact.graph.data, twin.graph.model, sample(data, _MATCHED), batch)
-    kept = kept_tensors(matched, twin.graph.model, choice.keep_float)
-    observer = find_observer(request.calibration.observer)
-    found = ranges_for(matched, table.ranges, data, observer, kept=kept, progress=reporter.progress)
-    graph = TfliteGraph(quantize_tflite(matched, found.ranges, kept=kept))
+    made = to_int8(
+        exact.graph.data,
+        twin.graph.model,
+        table.ranges,
+        data,
+        find_observer(request.calibration.observer),
+        batch=batch,
+        keep_float=choice.keep_float,
+        progress=reporter.progress,
+    )
+    graph = TfliteGraph(made.data)
     step = step_of(table.ranges[LOGITS])
     difference = _kernel_difference(graph, laid_out(sample(data, _COMPARED))) / step
     if difference > _KERNEL_STEPS:
@@ -88,7 +90,7 @@ def quantized_tflite(
         reduce_range=False,
         head=choice.head,
         kept_float=choice.keep_float,
-        integer_mac_share=tflite_integer_share(graph.data),
+        integer_mac_share=made.integer_mac_share,
         optimizer_max_steps=difference,
         float_bytes=len(exact.graph.data),
         int8_bytes=len(graph.data),

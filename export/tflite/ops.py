@@ -220,10 +220,8 @@ class TfliteOps:
 
     def _is_column(self, index: Value, classes: int) -> Value:
         """Whether each of ``classes`` columns is the one at an index ``[batch, 1]``."""
-        return self._binary_equal(index, self._tail.constant(np.arange(classes, dtype=np.int32)[None]))
-
-    def _binary_equal(self, left: Value, right: Value) -> Value:
-        return self._binary(Operator.EQUAL, left, right, dtype=np.bool_)
+        columns = self._tail.constant(np.arange(classes, dtype=np.int32)[None])
+        return self._binary(Operator.EQUAL, index, columns, dtype=np.bool_)
 
     def _columns(self, value: Value) -> list[Value]:
         """The columns of ``[batch, m]``, each ``[batch, 1]``."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Literal
+from typing import Any
 
 from edgeguard import __version__
 from edgeguard.defenses.head import Head
 from edgeguard.fleet.doctor.answer import read_answer
 from edgeguard.fleet.doctor.facts import Facts, read_facts
-from edgeguard.manifest import FileFacts, Manifest, ModelFacts, QuantizationFacts, SourceFacts, oldest_reader
+from edgeguard.manifest import FileFacts, Format, Manifest, ModelFacts, QuantizationFacts, SourceFacts, oldest_reader
 from tests.bench.machines import PI5_CPUINFO
 
 __all__ = ["CPUFREQ", "MIB", "NOW", "PYTHON", "facts_of", "imports", "manifest_of", "pi5"]
@@ -112,7 +112,7 @@ def imports(changes: dict[str, dict[str, str | None]]) -> list[dict[str, str | N
 def manifest_of(
     target: str = "arm64",
     *,
-    kind: Literal["onnx", "tflite"] = "onnx",
+    kind: Format = "onnx",
     size: int = MIB,
     reduce_range: bool = False,
     quantized: bool = True,
