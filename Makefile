@@ -41,10 +41,11 @@ demo: $(READY)
 test: $(READY)
 	@if grep -rqs --include='*.py' 'mark\.serial' tests; then $(BIN)/python -m pytest -m serial; fi
 	$(BIN)/python -m pytest -m "not serial and not long" -n $(JOBS) --dist worksteal
-	$(BIN)/python -m pytest device_tests
+	$(BIN)/python -m pytest -m "not long" device_tests
 
 test-long: $(READY)
 	$(BIN)/python -m pytest -m long -n $(JOBS) --dist worksteal
+	$(BIN)/python -m pytest -m long device_tests
 
 device: $(READY)
 	$(BIN)/python -m device_tests.emulator start --core $(CORE)

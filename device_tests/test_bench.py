@@ -23,7 +23,7 @@ _PROCESS_KIB = 180 * 1024
 _DEFENSE_KIB = 1024
 
 
-@pytest.fixture(scope="module", params=[_NAME, _LIGHT])
+@pytest.fixture(scope="module", params=[_NAME, pytest.param(_LIGHT, marks=pytest.mark.long)])
 def results(
     device: Transport, directory: str, subjects: dict[str, Subject], request: pytest.FixtureRequest
 ) -> list[Result]:

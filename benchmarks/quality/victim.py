@@ -62,7 +62,7 @@ class Victim:
         target = find_target("arm64")
         model = prepare(
             load_model(LoadRequest(weights, "tests.networks:resnet20", input_shape=(3, 32, 32))), target
-        ).model
+        ).graph.model
         tensors = quantizable_tensors(model)
         train = imgpack.load(reference / "data" / "cifar10_train_1.npz")["x"][:_CALIBRATED_ON]
         data = array_set(IMAGENET(train), synthetic=False)
