@@ -76,7 +76,10 @@ def main() -> None:
         for net in options.nets:
             rows += rows_of(net, options.reference / "models" / MODELS[net], scratch, effort, names)
     if options.write:
-        RESULT.write_text(report(rows, effort))
+        said = [f"--processes {effort.processes} --copies {effort.copies}"]
+        said += [] if options.nets == list(MODELS) else [f"--nets {' '.join(options.nets)}"]
+        said += [] if names is None else [f"--defenses {' '.join(options.defenses)}"]
+        RESULT.write_text(report(rows, effort, " ".join(said)))
 
 
 def rows_of(net: str, file: Path, scratch: Path, effort: Effort, names: frozenset[str] | None) -> list[Row]:
@@ -128,13 +131,15 @@ def _tell(net: str, count: int, effort: Effort) -> None:
     print(f"{net}: process {count} of {effort.processes}", file=sys.stderr, flush=True)
 
 
-def report(rows: Sequence[Row], effort: Effort) -> str:
-    """The whole result, for a person."""
-    command = f"python benchmarks/tflite_cost.py --processes {effort.processes} --copies {effort.copies} --write"
+def report(rows: Sequence[Row], effort: Effort, options: str) -> str:
+    """The whole result, for a person.
+
+    :param options: what the measurement was asked for with.
+    """
     lines = [
         "# What defenses cost in a TFLite file",
         "",
-        f"`{command}`, {machine()}.",
+        f"`python benchmarks/tflite_cost.py {options} --write`, {machine()}.",
         "",
         "Latency over that of the same file as it came, which ends in a softmax on integers; batch 1, one thread:",
         f"LiteRT, {effort.processes} fresh processes, {effort.copies} sessions of each variant in each, 95 % intervals",
