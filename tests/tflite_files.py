@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+
+from edgeguard.export.tflite.flatbuffer import pack
 
 __all__ = ["CLASSES", "IMAGE", "INPUT_GRID", "OUTPUT", "SIZE", "Grid", "dense_file", "dense_weights"]
 
@@ -25,13 +26,6 @@ _KINDS = {
     np.dtype(np.int8): schema.TensorType.INT8,
 }
 _OPERATORS = schema.BuiltinOperator
-
-
-class _Aligned(flatbuffers.Builder):  # type: ignore[misc, unused-ignore]
-    """Kernels read constants in place."""
-
-    def StartVector(self, elemSize: int, numElems: int, alignment: int) -> Any:
-        return super().StartVector(elemSize, numElems, 16 if elemSize == 1 else alignment)
 
 
 @dataclass
@@ -83,9 +77,7 @@ class _File:
         model.operatorCodes, model.buffers = self.codes, self.buffers
         if signed:
             model.signatureDefs = [_signature(inputs, signed)]
-        builder = _Aligned(1024)
-        builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-        return bytes(builder.Output())
+        return pack(model)
 
 
 def _signature(inputs: list[int], outputs: list[int]) -> Any:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from edgeguard.defenses.dcp import Dcp
 from edgeguard.defenses.defense import Defense
-from edgeguard.defenses.head import Head, posterior
+from edgeguard.defenses.gate import Score
+from edgeguard.defenses.head import Grid, Head, posterior
 from edgeguard.defenses.margin import gate_margin
 from edgeguard.defenses.noise import Noise
 from edgeguard.defenses.numpy_ops import NumpyOps
 from edgeguard.defenses.response import is_table
 from edgeguard.defenses.rounding import Round
 from edgeguard.defenses.top_k import TopK
-from tests.defenses.backends import numpy_answer, onnx_answer
+from tests.defenses.backends import Answer, numpy_answer, onnx_answer
+from tests.defenses.fitted import GRID
+from tests.defenses.fitted import defense as fitted_defense
+from tests.defenses.strategies import every_kind, head_of
 
 Array = np.ndarray[Any, Any]
+Backend = Callable[[Head, Defense | None], Answer]
 
 FLOAT_SCORES = ("max-probability", "energy")
 # In logits. Softmax and logarithm of two backends differ by less.
@@ -89,3 +96,30 @@ def examine(head: Head, raw: Array, defense: Defense) -> None:
     check_alike(on_host, in_graph, tolerance(defense, head, raw))
     assert (numpy_answer(head, defense)(raw) == on_host).all()
     assert (onnx_answer(head, defense)(raw) == in_graph).all()
+
+
+def examine_posterior_head(name: str, score: Score | None, backend: Backend) -> None:
+    """A defense on a posterior: its logarithm is a little different on each backend, and what is rounded to steps."""
+    logits, cut = head_of("float32", 10), Head("posterior", 10)
+    fitted = fitted_defense(name, logits, score)
+    plain = numpy_answer(logits, None)(every_kind(10, seed=1))
+    places = np.log(np.maximum(plain.astype(np.float64), 1e-37)) / GRID.scale
+    clear = (np.abs(places - np.floor(places) - 0.5) > 1e-3).all(axis=-1)
+    assert clear.mean() > 0.3
+    on_host, in_graph = numpy_answer(cut, fitted)(plain), backend(cut, fitted)(plain)
+    check_promises(on_host, plain, fitted)
+    check_promises(in_graph, plain, fitted)
+    check_alike(on_host[clear], in_graph[clear], tolerance(fitted, cut, plain)[clear])
+    if score is None and not is_table(fitted.response) and name != "noise":
+        assert (on_host == numpy_answer(logits, fitted)(every_kind(10, seed=1))).all()
+
+
+def examine_halfway(name: str, scale: float, backend: Backend, count: int) -> None:
+    """Logits halfway between two steps: a level hangs on the step of the largest one, noise on that of every one."""
+    head = Head("logits", 10)
+    grid = Grid(float(np.float32(scale)), -20)
+    fitted = replace(fitted_defense(name, head), grid=grid)
+    places = np.random.default_rng(0).integers(-128, 128, (count, 10)) + 0.5
+    raw = ((places - grid.zero) * grid.scale).astype(np.float32)
+    for side in (raw, np.nextafter(raw, np.float32(np.inf)), np.nextafter(raw, np.float32(-np.inf))):
+        check_alike(numpy_answer(head, fitted)(side), backend(head, fitted)(side), tolerance(fitted, head, side))

@@ -14,11 +14,17 @@ from edgeguard.contract import check_contract
 from edgeguard.defenses.dcp import Dcp
 from edgeguard.defenses.defense import Defense
 from edgeguard.defenses.gate import SCORES, Score
-from edgeguard.defenses.head import Grid, Head
+from edgeguard.defenses.head import Head
 from edgeguard.defenses.registry import DEFENSES
-from edgeguard.defenses.response import is_table
 from edgeguard.errors import GuardFailed
-from tests.defenses.agreement import check_alike, check_promises, examine, tolerance
+from tests.defenses.agreement import (
+    check_alike,
+    check_promises,
+    examine,
+    examine_halfway,
+    examine_posterior_head,
+    tolerance,
+)
 from tests.defenses.backends import numpy_answer, onnx_answer
 from tests.defenses.fitted import GRID, defense
 from tests.defenses.strategies import CLASSES, DTYPES, SEEDS, every_kind, float_logits, head_of, heads_and_logits, held
@@ -88,19 +94,7 @@ def test_an_integer_head_answers_as_the_float_one_does(name: str, score: Score |
 @EACH
 @GATED
 def test_a_posterior_head_is_defended_as_it_stands(name: str, score: Score | None) -> None:
-    """The logarithm of the posterior is a little different on each backend, and with it what is rounded to steps."""
-    logits, cut = head_of("float32", 10), Head("posterior", 10)
-    fitted = defense(name, logits, score)
-    plain = numpy_answer(logits, None)(every_kind(10, seed=1))
-    places = np.log(np.maximum(plain.astype(np.float64), 1e-37)) / GRID.scale
-    clear = (np.abs(places - np.floor(places) - 0.5) > 1e-3).all(axis=-1)
-    assert clear.mean() > 0.3
-    on_host, in_graph = numpy_answer(cut, fitted)(plain), onnx_answer(cut, fitted)(plain)
-    check_promises(on_host, plain, fitted)
-    check_promises(in_graph, plain, fitted)
-    check_alike(on_host[clear], in_graph[clear], tolerance(fitted, cut, plain)[clear])
-    if score is None and not is_table(fitted.response) and name != "noise":
-        assert (on_host == numpy_answer(logits, fitted)(every_kind(10, seed=1))).all()
+    examine_posterior_head(name, score, onnx_answer)
 
 
 @EACH
@@ -115,14 +109,7 @@ def test_most_answers_are_compared(name: str, score: Score | None) -> None:
 @pytest.mark.parametrize("scale", [0.25, 0.0725, 0.1, 1 / 3])
 @pytest.mark.parametrize("name", ["codebook", "noise"])
 def test_logits_halfway_between_two_steps_go_the_same_way(name: str, scale: float) -> None:
-    """A level hangs on the step of the largest logit, noise on that of every one."""
-    head = Head("logits", 10)
-    grid = Grid(float(np.float32(scale)), -20)
-    fitted = replace(defense(name, head), grid=grid)
-    places = np.random.default_rng(0).integers(-128, 128, (2000, 10)) + 0.5
-    raw = ((places - grid.zero) * grid.scale).astype(np.float32)
-    for side in (raw, np.nextafter(raw, np.float32(np.inf)), np.nextafter(raw, np.float32(-np.inf))):
-        check_alike(numpy_answer(head, fitted)(side), onnx_answer(head, fitted)(side), tolerance(fitted, head, side))
+    examine_halfway(name, scale, onnx_answer, 2000)
 
 
 @settings(max_examples=80, deadline=None)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from edgeguard.defenses.gate import SCORES, Score
-from edgeguard.defenses.head import Grid, Head
 from edgeguard.defenses.registry import DEFENSES
 from edgeguard.export.tflite.flatbuffer import unpack
 from edgeguard.runtimes.litert_session import open_litert
-from tests.defenses.agreement import check_alike, check_promises, tolerance
+from tests.defenses.agreement import (
+    check_alike,
+    check_promises,
+    examine_halfway,
+    examine_posterior_head,
+    tolerance,
+)
 from tests.defenses.backends import numpy_answer, tflite_answer, tflite_pass_through
-from tests.defenses.fitted import GRID, defense
+from tests.defenses.fitted import defense
 from tests.defenses.strategies import CLASSES, DTYPES, every_kind, head_of, held
 
 Array = np.ndarray[Any, Any]
@@ -55,27 +59,13 @@ def test_kernels_without_xnnpack(name: str, score: Score | None, dtype: str) -> 
 @EACH
 @GATED
 def test_a_posterior_head_is_defended_as_it_stands(name: str, score: Score | None) -> None:
-    """The logarithm of the posterior is a little different on each backend, and with it what is rounded to steps."""
-    logits, cut = head_of("float32", 10), Head("posterior", 10)
-    fitted = defense(name, logits, score)
-    plain = numpy_answer(logits, None)(every_kind(10, seed=1))
-    places = np.log(np.maximum(plain.astype(np.float64), 1e-37)) / GRID.scale
-    clear = (np.abs(places - np.floor(places) - 0.5) > 1e-3).all(axis=-1)
-    on_host, in_graph = numpy_answer(cut, fitted)(plain), tflite_answer(cut, fitted)(plain)
-    check_promises(in_graph, plain, fitted)
-    check_alike(on_host[clear], in_graph[clear], tolerance(fitted, cut, plain)[clear])
+    examine_posterior_head(name, score, tflite_answer)
 
 
 @pytest.mark.parametrize("scale", [0.25, 0.0725, 0.1, 1 / 3])
 @pytest.mark.parametrize("name", ["codebook", "noise"])
 def test_logits_halfway_between_two_steps_go_the_same_way(name: str, scale: float) -> None:
-    head = Head("logits", 10)
-    grid = Grid(float(np.float32(scale)), -20)
-    fitted = replace(defense(name, head), grid=grid)
-    places = np.random.default_rng(0).integers(-128, 128, (500, 10)) + 0.5
-    raw = ((places - grid.zero) * grid.scale).astype(np.float32)
-    for side in (raw, np.nextafter(raw, np.float32(np.inf)), np.nextafter(raw, np.float32(-np.inf))):
-        check_alike(numpy_answer(head, fitted)(side), tflite_answer(head, fitted)(side), tolerance(fitted, head, side))
+    examine_halfway(name, scale, tflite_answer, 500)
 
 
 def test_the_same_defense_gives_the_same_bytes() -> None:
