@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from edgeguard.errors import GuardFailed
+from edgeguard.export.layers import WEIGHT_INPUT, WRAPPERS
 from edgeguard.export.passes.fold import optimized
 from edgeguard.runtimes.ort_session import open_session
 
-__all__ = ["check_really_int8", "integer_mac_share"]
+__all__ = ["Kernel", "check_really_int8", "integer_mac_share", "kernels_of"]
 
 _INTEGER = frozenset({"QLinearConv", "ConvInteger", "QGemm", "QLinearMatMul", "MatMulInteger", "MatMulIntegerToFloat"})
 _FLOAT = frozenset({"Conv", "FusedConv", "ConvTranspose", "Gemm", "FusedGemm", "MatMul", "FusedMatMul"})
 _INTEGER_TYPES = (TensorProto.INT8, TensorProto.UINT8)
-# What stands between a constant and the node that it weighs.
-_WRAPPERS = frozenset({"DequantizeLinear", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Cast"})
-# Position of the weights among a node's inputs.
-_WEIGHT = {"QLinearConv": 3, "QGemm": 3, "QLinearMatMul": 3}
 # Below this, names and shapes outweigh the weights and the size of a file says nothing.
 _SMALL = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """What ONNX Runtime runs for a node with weights.
+
+    :param name: of the node, which optimization keeps.
+    :param kind: the operator that runs.
+    :param macs: multiply-accumulates of one run.
+    """
+
+    name: str
+    kind: str
+    integer: bool
+    macs: int
 
 
 def check_really_int8(before: ModelProto, after: ModelProto) -> None:
@@ -47,28 +60,38 @@ def check_really_int8(before: ModelProto, after: ModelProto) -> None:
 def integer_mac_share(model: ModelProto) -> float:
     """Share of multiply-accumulates in integer kernels, 0..1, in the graph that ONNX Runtime makes of a model.
 
-    Output shapes are those of a real run on zeros (onnxruntime#12487, #21496: islands nobody noticed).
+    See :func:`kernels_of`; islands nobody noticed are onnxruntime#12487, #21496.
+    """
+    found = kernels_of(model)
+    total = sum(each.macs for each in found)
+    return sum(each.macs for each in found if each.integer) / total if total else 0.0
+
+
+def kernels_of(model: ModelProto) -> tuple[Kernel, ...]:
+    """The kernels with weights, in the order of the graph that ONNX Runtime makes of a model.
+
+    Output shapes are those of a real run on zeros: a batch of 1, or of what the graph is fixed to.
+
+    :raises BadModel: ONNX Runtime refuses the model.
     """
     graph_model = optimized(model, extended=True)
     nodes = [node for node in graph_model.graph.node if node.op_type in _INTEGER | _FLOAT]
     if not nodes:
-        return 0.0
+        return ()
     dims = {tensor.name: tuple(tensor.dims) for tensor in graph_model.graph.initializer}
     producers = {name: node for node in graph_model.graph.node for name in node.output}
     shapes = _output_shapes(graph_model, [node.output[0] for node in nodes])
-    macs = {True: 0.0, False: 0.0}
+    found = []
     for node in nodes:
-        weight = node.input[_WEIGHT.get(node.op_type, 1)]
+        weight = node.input[WEIGHT_INPUT[node.op_type]]
         # A layer that is no integer kernel may hold its weights as integers all the same, and dequantize them.
-        while weight in producers and producers[weight].op_type in _WRAPPERS:
+        while weight in producers and producers[weight].op_type in WRAPPERS:
             weight = producers[weight].input[0]
         if weight in dims:
             output = shapes[node.output[0]]
-            macs[node.op_type in _INTEGER] += (
-                math.prod(output) * math.prod(dims[weight]) / _per_weight(node, dims[weight], output)
-            )
-    total = macs[True] + macs[False]
-    return macs[True] / total if total else 0.0
+            macs = math.prod(output) * math.prod(dims[weight]) / _per_weight(node, dims[weight], output)
+            found.append(Kernel(node.name, node.op_type, node.op_type in _INTEGER, round(macs)))
+    return tuple(found)
 
 
 def _per_weight(node: NodeProto, weight: tuple[int, ...], output: tuple[int, ...]) -> int:

@@ -20,12 +20,13 @@ from edgeguard.export.checks.bias import check_bias_scales
 from edgeguard.export.checks.integer import check_really_int8
 from edgeguard.export.grids import grid_of
 from edgeguard.export.inference import inferred
+from edgeguard.export.passes.left_float import left_float
 from edgeguard.export.passes.strip import strip_notes
 from edgeguard.export.passes.tidy import remove_dead_nodes, sort_nodes
 from edgeguard.staging import scratch_directory
 from edgeguard.targets import Target
 
-__all__ = ["OPERATORS", "Quantize", "probe", "quantizable_tensors"]
+__all__ = ["OPERATORS", "Quantize", "probe", "quantizable_tensors", "quantized_nodes"]
 
 # What ONNX Runtime's CPU kernels do in integers, and what merely moves integers around. Quantizing anything else makes
 # islands: a node that dequantizes, computes in float and quantizes again (onnxruntime#12487, #21496), or ruins accuracy
@@ -91,7 +92,7 @@ class Quantize:
         from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
         types = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
-        names = [node.name for node in _quantized_nodes(model, self.keep_float)]
+        names = [node.name for node in quantized_nodes(model, self.keep_float)]
         ranges = {
             tensor: (np.array(limits.low, np.float32), np.array(limits.high, np.float32))
             for tensor, limits in self.ranges.items()
@@ -128,7 +129,7 @@ def quantizable_tensors(model: ModelProto, keep_float: tuple[str, ...] = ()) -> 
     """
     constants = _constants(model)
     floats = _float_values(model)
-    nodes = _quantized_nodes(model, keep_float)
+    nodes = quantized_nodes(model, keep_float)
     if not any(node.op_type in _WEIGHTED for node in nodes):
         raise BadModel("has no convolution or matrix product to quantize", fix="Export it without --int8")
     names: dict[str, None] = {}
@@ -149,18 +150,23 @@ def probe(model: ModelProto, tensors: Iterable[str]) -> bytes:
     return data
 
 
-def _quantized_nodes(model: ModelProto, keep_float: tuple[str, ...]) -> list[NodeProto]:
+def quantized_nodes(model: ModelProto, keep_float: tuple[str, ...] = ()) -> list[NodeProto]:
+    """The nodes that are quantized when others are kept in float, in graph order.
+
+    :raises UsageError: ``keep_float`` names a node that is not there.
+    """
     names = {node.name for node in model.graph.node}
     unknown = sorted(set(keep_float) - names)
     if unknown:
         raise UsageError(f"there is no node {unknown[0]!r} in the network", where="--keep-float")
     constants = _constants(model)
     floats = _float_values(model)
+    kept = left_float(model, keep_float)
     return [
         node
         for node in model.graph.node
         if node.op_type in OPERATORS
-        and node.name not in keep_float
+        and node.name not in kept
         and floats.get(node.output[0], True)
         and not set(node.input) <= constants
         and (node.op_type not in ("Conv", "Gemm") or node.input[1] in constants)
