@@ -19,6 +19,7 @@ from edgeguard.export.onnx_graph import OnnxGraph
 from edgeguard.export.passes.base import run_passes
 from edgeguard.export.passes.flat_bias import FlatBias
 from edgeguard.export.passes.fold import Fold
+from edgeguard.export.passes.named import Named
 from edgeguard.export.passes.opset import Lift, Opset
 from edgeguard.export.passes.strip import Strip
 from edgeguard.runtimes.ort_session import open_session, run_session
@@ -54,7 +55,7 @@ Prepare = Callable[[Loaded, Target], Prepared[Graph]]
 
 
 def prepare(loaded: Loaded, target: Target) -> Prepared[OnnxGraph]:
-    """The float network stripped, in the target's operator set, folded, and answering as it did.
+    """The float network stripped, in the target's operator set, folded, its nodes named, and answering as it did.
 
     :raises BadModel: it has no classification head, or does not run.
     :raises GuardFailed: a pass changed its answers.
@@ -63,7 +64,7 @@ def prepare(loaded: Loaded, target: Target) -> Prepared[OnnxGraph]:
         raise BadModel("a TFLite model is not rewritten", fix="To defend it as it is, use edgeguard defend")
     find_head(loaded.model)
     noise = _noise(loaded)
-    model = run_passes(loaded.model, [Strip(), Opset(target), Fold(), FlatBias()])
+    model = run_passes(loaded.model, [Strip(), Opset(target), Fold(), FlatBias(), Named()])
     prepared, values = _ending_in_logits(model, loaded, noise)
     _check_unchanged(loaded, noise, values)
     return prepared
