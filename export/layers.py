@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from onnx import ModelProto, NodeProto
 
 from edgeguard.export.onnx_ops import PREFIX
+from edgeguard.export.passes.fence import FENCE
 
 __all__ = ["FUSED", "WEIGHT_INPUT", "WRAPPERS", "Layer", "layers_of"]
 
@@ -56,12 +57,16 @@ def layers_of(model: ModelProto) -> tuple[Layer, ...]:
         if weights is None or node.name.startswith(PREFIX):
             continue
         output, activations = node.output[0], []
-        while output not in ends and [each.op_type in FUSED for each in readers.get(output, ())] == [True]:
+        while output not in ends and [_belongs(each) for each in readers.get(output, ())] == [True]:
             (after,) = readers[output]
             activations.append(after.name)
             output = after.output[0]
         found.append(Layer(node.name, node.op_type, weights, output, tuple(activations)))
     return tuple(found)
+
+
+def _belongs(node: NodeProto) -> bool:
+    return node.op_type in FUSED or (node.op_type == "LeakyRelu" and node.name.endswith(FENCE))
 
 
 def _weights(node: NodeProto, producers: dict[str, NodeProto], constants: set[str]) -> str | None:

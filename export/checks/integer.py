@@ -13,7 +13,7 @@ from edgeguard.export.layers import WEIGHT_INPUT, WRAPPERS
 from edgeguard.export.passes.fold import optimized
 from edgeguard.runtimes.ort_session import open_session
 
-__all__ = ["Kernel", "check_really_int8", "integer_mac_share", "kernels_of"]
+__all__ = ["Kernel", "check_really_int8", "check_stays_float", "integer_mac_share", "kernels_of"]
 
 _INTEGER = frozenset({"QLinearConv", "ConvInteger", "QGemm", "QLinearMatMul", "MatMulInteger", "MatMulIntegerToFloat"})
 _FLOAT = frozenset({"Conv", "FusedConv", "ConvTranspose", "Gemm", "FusedGemm", "MatMul", "FusedMatMul"})
@@ -55,6 +55,22 @@ def check_really_int8(before: ModelProto, after: ModelProto) -> None:
             f"the int8 file has {quantized_bytes} bytes, the float one {float_bytes}: it is no int8 file "
             "(ultralytics#17158)"
         )
+
+
+def check_stays_float(model: ModelProto, kept: tuple[str, ...]) -> None:
+    """ONNX Runtime runs the nodes that were kept in float in float (onnxruntime#22969 quantizes them again).
+
+    :raises GuardFailed: it does not.
+    """
+    if not kept:
+        return
+    for each in kernels_of(model):
+        if each.name in kept and each.integer:
+            raise GuardFailed(
+                f"was kept in float, and ONNX Runtime makes a {each.kind} of it all the same (onnxruntime#22969)",
+                where=f"node {each.name!r}",
+                fix="Please report it",
+            )
 
 
 def integer_mac_share(model: ModelProto) -> float:

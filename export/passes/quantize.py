@@ -17,9 +17,10 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, checker, he
 from edgeguard.calibration.observers import Range
 from edgeguard.errors import BadModel, GuardFailed, UsageError
 from edgeguard.export.checks.bias import check_bias_scales
-from edgeguard.export.checks.integer import check_really_int8
+from edgeguard.export.checks.integer import check_really_int8, check_stays_float
 from edgeguard.export.grids import grid_of
 from edgeguard.export.inference import inferred
+from edgeguard.export.passes.fence import fence
 from edgeguard.export.passes.left_float import left_float
 from edgeguard.export.passes.strip import strip_notes
 from edgeguard.export.passes.tidy import remove_dead_nodes, sort_nodes
@@ -72,17 +73,20 @@ class Quantize:
             _free_logits(quantized)
         else:
             _quantize_logits(quantized, self.ranges, self.target)
+        fence(quantized)
         sort_nodes(quantized.graph)
         return strip_notes(remove_dead_nodes(quantized))
 
     def ensures(self, before: ModelProto, after: ModelProto) -> None:
-        """The model is valid, bias scales are products, weights really are int8, and the interface is unchanged."""
+        """The model is valid, bias scales are products, weights really are int8 but for those that were
+        kept, and the interface is unchanged."""
         try:
             checker.check_model(after)
         except checker.ValidationError as error:
             raise GuardFailed(f"the model is invalid after quantization: {str(error).splitlines()[0]}") from None
         check_bias_scales(after)
         check_really_int8(before, after)
+        check_stays_float(after, self.keep_float)
         if before.graph.output[0].name != after.graph.output[0].name:
             raise GuardFailed("quantization renamed the logits")
 
