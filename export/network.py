@@ -16,6 +16,7 @@ from edgeguard.export.calibrating import obtain_table
 from edgeguard.export.checks import integer_mac_share, optimizer_difference
 from edgeguard.export.found_head import LOGITS
 from edgeguard.export.graph import Graph, Runner
+from edgeguard.export.max_drop import float_nodes
 from edgeguard.export.onnx_graph import OnnxGraph
 from edgeguard.export.passes.base import run_passes
 from edgeguard.export.passes.quantize import Quantize, quantizable_tensors
@@ -66,17 +67,18 @@ def quantize(
     data: DataSet,
     batch: int | None,
     reporter: Reporter,
+    validation: DataSet | None = None,
 ) -> Network:
     """The network in int8, with everything its guards measured.
 
+    :param validation: images apart from ``data``, to judge by what has to stay in float.
     :raises GuardFailed: graph optimizations change its answers.
     """
     model = prepared.graph.model
     table = calibrated(request, choice, prepared, data, batch, reporter)
+    kept = float_nodes(choice, request.target, prepared, table.ranges, data, validation, batch, reporter)
     reporter.step(f"quantizing for {request.target.name}")
-    quantized = run_passes(
-        model, [Quantize(request.target, table.ranges, keep_float=choice.keep_float, head=choice.head)]
-    )
+    quantized = run_passes(model, [Quantize(request.target, table.ranges, keep_float=kept, head=choice.head)])
     step = step_of(table.ranges[LOGITS])
     difference = optimizer_difference(quantized, sample(data, 32), batch) / step
     if difference > _OPTIMIZER_STEPS:
@@ -96,7 +98,7 @@ def quantize(
         per_channel=request.target.per_channel,
         reduce_range=request.target.reduce_range,
         head=choice.head,
-        kept_float=choice.keep_float,
+        kept_float=kept,
         integer_mac_share=share,
         optimizer_max_steps=difference,
         float_bytes=model.ByteSize(),
@@ -122,12 +124,15 @@ def calibrated(
     batch: int | None,
     reporter: Reporter,
 ) -> CalibrationTable:
-    """The ranges of everything that is quantized, and of the logits.
+    """The ranges of everything that could be quantized, and of the logits.
 
-    :raises EdgeguardError: see :func:`edgeguard.export.calibrating.obtain_table`.
+    Whatever is kept in float, the table is the same, and need not be measured again (onnxruntime#21908).
+
+    :raises EdgeguardError: what is to be kept is not there, or see :func:`edgeguard.export.calibrating.obtain_table`.
     """
     model = prepared.graph.model
-    tensors = quantizable_tensors(model, choice.keep_float)
+    quantizable_tensors(model, choice.keep_float)
+    tensors = quantizable_tensors(model)
     # The logits' range gives the step that goldens are measured in, whether or not they are quantized.
     observed = tensors if LOGITS in tensors else (*tensors, LOGITS)
     return obtain_table(request, model, observed, data, batch, reporter)

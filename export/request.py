@@ -53,10 +53,13 @@ class QuantizationChoice:
 
     :param head: whether logits leave the last layer as float or int8.
     :param keep_float: names of nodes that stay in float.
+    :param max_drop: percentage points that int8 may lose before layers are left in float; ``None`` for no limit. See
+        :mod:`edgeguard.export.keeping`.
     """
 
     head: Literal["float", "int8"] = "float"
     keep_float: tuple[str, ...] = ()
+    max_drop: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

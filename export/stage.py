@@ -10,6 +10,7 @@ import numpy as np
 from edgeguard.calibration.sets import DataSet, array_set, check_disjoint, open_set
 from edgeguard.export.calibrating import choose_set
 from edgeguard.export.graph import Graph
+from edgeguard.export.keeping import judging_set
 from edgeguard.export.loading import Loaded, LoadedModel
 from edgeguard.export.network import Network, keep_in_float, quantize, sample
 from edgeguard.export.onnx_graph import OnnxGraph
@@ -70,7 +71,7 @@ def stage_of(
         if request.format == "tflite":
             return _in_tflite(request, loaded, prepared, data, given, reporter)
         if request.quantization is not None:
-            network = quantize(request, request.quantization, prepared, data, loaded.batch, reporter)
+            network = quantize(request, request.quantization, prepared, data, loaded.batch, reporter, given.validation)
             return Stage(prepared, network, data, given, loaded.input_shape, loaded.batch)
     network = keep_in_float(prepared, sample(data, CANDIDATES))
     return Stage(prepared, network, data, given, loaded.input_shape, loaded.batch)
@@ -92,7 +93,9 @@ def _in_tflite(
     if request.quantization is None:
         network = keep_in_float(exact, laid_out(sample(data, CANDIDATES)))
     else:
-        network = quantized_tflite(request, request.quantization, twin, exact, data, loaded.batch, reporter)
+        network = quantized_tflite(
+            request, request.quantization, twin, exact, data, loaded.batch, reporter, given.validation
+        )
     preprocess, shape = given.preprocess, loaded.input_shape
     if layout_of(shape) == "NHWC":
         preprocess = None if preprocess is None else replace(preprocess, layout="nhwc")
@@ -107,6 +110,8 @@ def _data(request: ExportRequest, loaded: Loaded, given: Inputs, reporter: Repor
         data = choose_set(request, loaded, given.preprocess, reporter)
         if given.validation is not None:
             check_disjoint(data, given.validation)
+        if request.quantization.max_drop is not None:
+            judging_set(data, given.validation)
         return data
     if request.calibration.data is not None:
         return open_set(

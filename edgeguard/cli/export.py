@@ -72,6 +72,12 @@ def _formats(_: click.Context, parameter: click.Parameter, value: str) -> tuple[
     help="How logits leave the last layer; default: int8 for a defense that answers from a table, else float.",
 )
 @click.option("--keep-float", multiple=True, metavar="NODE", help="A node to leave in float.")
+@click.option(
+    "--max-drop",
+    type=click.FloatRange(min=0),
+    metavar="PP",
+    help="Leave the fewest layers in float that keep int8 within this many points of accuracy on --validation.",
+)
 @preprocess_options
 @click.option("--labels", type=click.Path(path_type=Path), help="Class names: one a line, or a JSON list.")
 @click.option("--input-shape", metavar="C,H,W", callback=numbers(int), help="Of one input, if the file does not say.")
@@ -100,6 +106,7 @@ def export(
     validation: Path | None,
     head: Literal["float", "int8"] | None,
     keep_float: tuple[str, ...],
+    max_drop: float | None,
     preprocessing: Chosen,
     labels: Path | None,
     input_shape: tuple[int, ...] | None,
@@ -127,7 +134,8 @@ def export(
     defended = defend or defense is not None
     name = defense or DEFAULT_DEFENSE
     if not int8:
-        _refuse_without("--int8", {"--keep-float": keep_float, "--head int8": head == "int8"})
+        limited = max_drop is not None
+        _refuse_without("--int8", {"--keep-float": keep_float, "--max-drop": limited, "--head int8": head == "int8"})
     if not defended:
         _refuse_without(
             "--defend",
@@ -149,7 +157,9 @@ def export(
             target=find_target(target),
             preprocess=preprocessing.heard_by(console.warn),
             calibration=CalibrationChoice(calibration, observer, calibration_limit),
-            quantization=QuantizationChoice(head or ("int8" if on_integers else "float"), keep_float) if int8 else None,
+            quantization=(
+                QuantizationChoice(head or ("int8" if on_integers else "float"), keep_float, max_drop) if int8 else None
+            ),
             defense=DefenseChoice(name, defense_param, placement, gate, budget, key, queries) if defended else None,
             validation=validation,
             labels=() if labels is None else read_labels(labels),

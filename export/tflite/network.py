@@ -9,6 +9,7 @@ from edgeguard.calibration.sets import DataSet
 from edgeguard.errors import BadModel, GuardFailed
 from edgeguard.export.found_head import LOGITS
 from edgeguard.export.loading import LoadedModel
+from edgeguard.export.max_drop import float_nodes
 from edgeguard.export.network import Network, calibrated, calibration_facts, sample, step_of
 from edgeguard.export.onnx_graph import OnnxGraph
 from edgeguard.export.prepare import Prepared
@@ -55,15 +56,19 @@ def quantized_tflite(
     data: DataSet,
     batch: int | None,
     reporter: Reporter,
+    validation: DataSet | None = None,
 ) -> Network:
     """The network in int8, ending in float logits that come from integers.
 
     :param twin: the same network in ONNX, whose calibration table gives the ranges.
     :param data: the calibration set, as the torch network takes it.
     :param batch: the batch size that the twin is fixed to.
+    :param validation: other images, as the torch network takes them. What has to stay in float is judged by the twin,
+        so that both formats keep the same layers.
     :raises GuardFailed: kernels disagree about its answers.
     """
     table = calibrated(request, choice, twin, data, batch, reporter)
+    kept = float_nodes(choice, request.target, twin, table.ranges, data, validation, batch, reporter)
     reporter.step(f"quantizing for {request.target.name}, in TFLite")
     made = to_int8(
         exact.graph.data,
@@ -72,7 +77,7 @@ def quantized_tflite(
         data,
         find_observer(request.calibration.observer),
         batch=batch,
-        keep_float=choice.keep_float,
+        keep_float=kept,
         progress=reporter.progress,
     )
     graph = TfliteGraph(made.data)
@@ -89,7 +94,7 @@ def quantized_tflite(
         per_channel=True,
         reduce_range=False,
         head=choice.head,
-        kept_float=choice.keep_float,
+        kept_float=kept,
         integer_mac_share=made.integer_mac_share,
         optimizer_max_steps=difference,
         float_bytes=len(exact.graph.data),
