@@ -13,11 +13,12 @@ from edgeguard.errors import GuardFailed
 from edgeguard.export.tflite.flatbuffer import builtin, name_of, unpack
 from edgeguard.export.tflite.operators import WEIGHTED
 
-__all__ = ["check_grids", "check_really_int8", "tflite_integer_share"]
+__all__ = ["check_grids", "check_really_int8", "in_integers", "macs_of", "tflite_integer_share", "weighted"]
 
 Operator = schema.BuiltinOperator
 Kind = schema.TensorType
 
+_INTEGERS = (Kind.INT8, Kind.UINT8)
 # Below this, names and shapes outweigh the weights and the size of a file says nothing.
 _SMALL = 64 * 1024
 _MOST = 0.6
@@ -31,7 +32,7 @@ def check_really_int8(before: bytes, after: bytes, kept: Collection[str]) -> Non
     """
     model = unpack(after)
     graph = model.subgraphs[0]
-    for each in _weighted(model):
+    for each in weighted(model):
         tensors = [graph.tensors[index] for index in (each.inputs[0], each.inputs[1], each.outputs[0])]
         name = tensors[2].name.decode()
         if name not in kept and any(tensor.type != Kind.INT8 for tensor in tensors):
@@ -76,22 +77,38 @@ def check_grids(data: bytes, grids: Mapping[str, Grid]) -> None:
 def tflite_integer_share(data: bytes) -> float:
     """Share of multiply-accumulates in integer kernels, 0..1 (onnxruntime#12487: islands nobody noticed)."""
     model = unpack(data)
-    graph = model.subgraphs[0]
     macs = {True: 0, False: 0}
-    for each in _weighted(model):
-        source, weight, result = (graph.tensors[index] for index in (each.inputs[0], each.inputs[1], each.outputs[0]))
-        sizes = [int(size) for size in weight.shape]
-        # Weights of a convolution are [out, h, w, in], of a depthwise one [1, h, w, out], of a product [out, in].
-        kind = builtin(model, each)
-        served = sizes[-1] if kind == Operator.DEPTHWISE_CONV_2D else sizes[0]
-        if kind == Operator.BATCH_MATMUL:
-            count = math.prod(int(size) for size in result.shape) * int(source.shape[-1])
-        else:
-            count = math.prod(int(size) for size in result.shape) * math.prod(sizes) // served
-        macs[source.type == Kind.INT8 and weight.type == Kind.INT8] += count
+    for each in weighted(model):
+        macs[in_integers(model, each)] += macs_of(model, each)
     total = macs[True] + macs[False]
     return macs[True] / total if total else 0.0
 
 
-def _weighted(model: Any) -> list[Any]:
+def macs_of(model: Any, operator: Any) -> int:
+    """Multiply-accumulates of one run of an operator with weights, of an unpacked model."""
+    source, weight, result = _tensors(model, operator)
+    sizes = [int(size) for size in weight.shape]
+    outputs = math.prod(int(size) for size in result.shape)
+    # Weights of a convolution are [out, h, w, in], of a depthwise one [1, h, w, out], of a product [out, in].
+    kind = builtin(model, operator)
+    served = sizes[-1] if kind == Operator.DEPTHWISE_CONV_2D else sizes[0]
+    if kind == Operator.BATCH_MATMUL:
+        return outputs * int(source.shape[-1])
+    return outputs * math.prod(sizes) // served
+
+
+def in_integers(model: Any, operator: Any) -> bool:
+    """Whether an operator with weights, of an unpacked model, computes in integers."""
+    source, weight, _ = _tensors(model, operator)
+    return bool(source.type in _INTEGERS and weight.type in _INTEGERS)
+
+
+def weighted(model: Any) -> list[Any]:
+    """The operators with weights of an unpacked model's only graph, in order."""
     return [each for each in model.subgraphs[0].operators if builtin(model, each) in WEIGHTED]
+
+
+def _tensors(model: Any, operator: Any) -> tuple[Any, Any, Any]:
+    tensors = model.subgraphs[0].tensors
+    source, weight, result = (tensors[index] for index in (*operator.inputs[:2], operator.outputs[0]))
+    return source, weight, result
