@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "evaluate": "edgeguard.cli.evaluate:evaluate",
     "export": "edgeguard.cli.export:export",
     "flash": "edgeguard.cli.flash:flash",
+    "inspect": "edgeguard.cli.inspect:inspect",
     "keygen": "edgeguard.cli.keygen:keygen",
     "run": "edgeguard.cli.run:run",
     "targets": "edgeguard.cli.targets:targets",
