@@ -64,11 +64,13 @@ class Sensitivity:
     """All of them, the most sensitive first.
 
     :param quantized: with every layer in int8, but for those that are kept anyway.
+    :param kept: nodes that are kept in float anyway.
     """
 
     images: int
     quantized: Fidelity
     layers: tuple[LayerSensitivity, ...]
+    kept: tuple[str, ...] = ()
 
     @property
     def keep_float(self) -> tuple[str, ...]:
@@ -109,7 +111,7 @@ def measure_sensitivity(
         found.append(LayerSensitivity(layer.name, layer.kind, variants.compared((*kept, *others)), beside))
     # Of equals the one that comes first in the network.
     ranked = tuple(sorted(found, key=lambda each: -each.int8_alone.mse))
-    return Sensitivity(variants.images, variants.compared(kept), ranked)
+    return Sensitivity(variants.images, variants.compared(kept), ranked, kept)
 
 
 def rank_layers(

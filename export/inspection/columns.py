@@ -58,9 +58,10 @@ def recommendation(found: Sensitivity) -> str:
     """What to do with it: ready options for ``edgeguard export``."""
     layers = found.keep_float
     if not layers:
-        return "no layer has to stay in float"
-    many = "this layer makes" if len(layers) == 1 else f"these {len(layers)} layers make"
-    return f"{many} at least half of the error: {keep_float_text(layers)}"
+        return "no layer stands out"
+    those, make = ("the first one", "makes") if len(layers) == 1 else (f"the first {len(layers)} of them", "make")
+    text = keep_float_text((*found.kept, *layers))
+    return f"{those} {make} at least half of the error; to leave what does in float, export with: {text}"
 
 
 def _layer(layer: InspectedLayer) -> tuple[str, ...]:

@@ -140,4 +140,5 @@ def _channels(node: NodeProto, axes: int) -> int:
 
 
 def _axis(node: NodeProto) -> int:
-    return next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 1)
+    found: int = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 1)
+    return found

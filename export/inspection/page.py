@@ -37,7 +37,7 @@ def inspection_page(found: Inspection, name: str, images: str | None) -> str:
     parts += [f"<p>Not shown: {html.escape(note)}.</p>" for note in found.notes]
     if found.sensitivity is not None:
         parts += ["<h2>Each layer's part in int8's error</h2>", f"<p>{_PARTS}</p>"]
-        parts += [f"<p>{html.escape(recommendation(found.sensitivity)).capitalize()}</p>"]
+        parts += [f"<p>Here {html.escape(recommendation(found.sensitivity))}</p>"]
         parts += [_table(part_rows(found.sensitivity))]
     pictures = [_pictures(layer) for layer in found.layers if layer.seen is not None or layer.weights is not None]
     if pictures:

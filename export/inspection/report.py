@@ -12,6 +12,7 @@ from edgeguard.artifact import LAB_FLOAT, LAB_INT8, LAB_TABLE, Artifact, lab_dir
 from edgeguard.calibration.data_set import DataSet
 from edgeguard.calibration.table import load_table
 from edgeguard.errors import UsageError
+from edgeguard.export.graph import Runner
 from edgeguard.export.head import cut_to_logits, find_head
 from edgeguard.export.inspection.facts import LayerFacts, onnx_facts
 from edgeguard.export.inspection.watching import Seen, watch_layers
@@ -114,7 +115,7 @@ def measure_parts(
     ranges = load_table(artifact.lab_file(LAB_TABLE)).ranges
     target, batch = find_target(artifact.manifest.target), artifact.manifest.model.batch
 
-    def quantize(kept: tuple[str, ...]) -> Callable[..., object]:
+    def quantize(kept: tuple[str, ...]) -> Runner:
         passed = Quantize(target, ranges, keep_float=kept, head=facts.head)
         passed.requires(model)
         return OnnxGraph(passed.run(model)).runner(batch)

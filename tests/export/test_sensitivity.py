@@ -10,6 +10,7 @@ import pytest
 from edgeguard.calibration.sets import array_set
 from edgeguard.errors import GuardFailed
 from edgeguard.export.fidelity import Compared
+from edgeguard.export.inspection.columns import recommendation
 from edgeguard.export.sensitivity import (
     Sensitivity,
     keep_float_text,
@@ -120,3 +121,11 @@ def test_fidelity_by_hand() -> None:
     assert found.sqnr_db == pytest.approx(10 * np.log10((one**2).sum() / (2 * np.log(3) ** 2)))
     with pytest.raises(GuardFailed, match="no finite number"):
         sums.add(one, np.full_like(one, np.nan))
+
+
+def test_the_options_repeat_what_is_kept_already() -> None:
+    """Exporting again with the new ones alone would lose the others."""
+    model = functools.reduce(spoil, ("c2", "c4"), chain())
+    found = measure_sensitivity(model, quantizer(model, INPUTS), runner(model), DATA, kept=("c2",))
+    assert (found.kept, found.keep_float) == (("c2",), ("c4",))
+    assert recommendation(found).endswith("export with: --keep-float c2 --keep-float c4")
