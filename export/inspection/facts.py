@@ -107,7 +107,7 @@ def _grid(constants: dict[str, TensorProto], tensor: str, node: NodeProto, posit
 
 
 def _size(tensor: TensorProto) -> int:
-    return math.prod(tensor.dims) * int(helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+    return int(math.prod(tensor.dims) * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
 
 
 def dequantized_weights(model: ModelProto, layer: Layer) -> np.ndarray[Any, Any]:
