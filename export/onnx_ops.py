@@ -154,12 +154,13 @@ class OnnxOps:
         """Rows of a table."""
         return self._node("Gather", self._constant(table), index, axis=0)
 
-    def take_at_top(self, table: Array, value: str) -> str:
-        """The row of a table where a row of ``value`` has the first of its largest entries."""
+    def take_at_top(self, table: Array, value: str, weights: Array, bias: Array) -> str:
+        """The row of a table where ``value @ weights + bias`` has the first of its largest entries."""
+        sums = self.affine(value, weights, bias)
         if len(table) > _FEW_ROWS:
-            return self.take(table, self.arg_max(value))
+            return self.take(table, self.arg_max(sums))
         # A row of ones and zeros times a table is exact, and cheaper than an index on the way to a row.
-        return self._node("Gemm", self.one_hot_top(value), self._constant(table))
+        return self._node("Gemm", self.one_hot_top(sums), self._constant(table))
 
     def at_step(self, table: Array, value: str, scale: float, zero_point: np.int8) -> str:
         """What a table of the 256 steps, from -128 on, holds where :meth:`quantize` puts a float ``[batch]``."""

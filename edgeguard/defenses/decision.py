@@ -50,7 +50,7 @@ class Columns:
         """The answer, float ``[batch, classes]``."""
         ops = query.ops
         logits = query.held if self.as_held else query.steps
-        return ops.take_at_top(self.answers, ops.affine(logits, self.weights, self.bias))
+        return ops.take_at_top(self.answers, logits, self.weights, self.bias)
 
 
 def columns_for(head: Head, levels: Levels, gate: Gate | None, rows: Rows) -> Columns | None:

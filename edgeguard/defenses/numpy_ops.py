@@ -148,9 +148,9 @@ class NumpyOps:
         """Rows of a table."""
         return table.take(index, axis=0)
 
-    def take_at_top(self, table: Array, value: Array) -> Array:
-        """The row of a table where a row of ``value`` has the first of its largest entries."""
-        return self.take(table, value.argmax(axis=-1))
+    def take_at_top(self, table: Array, value: Array, weights: Array, bias: Array) -> Array:
+        """The row of a table where ``value @ weights + bias`` has the first of its largest entries."""
+        return self.take(table, self.affine(value, weights, bias).argmax(axis=-1))
 
     def at_step(self, table: Array, value: Array, scale: float, zero_point: np.int8) -> Array:
         """What a table of the 256 steps, from -128 on, holds where :meth:`quantize` puts a float ``[batch]``.

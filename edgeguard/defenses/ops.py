@@ -101,8 +101,9 @@ class Ops(Protocol[T]):
     def take(self, table: Array, index: T) -> T:
         """Rows of a table, ``[batch]`` or ``[batch, columns]``; a negative index counts from the table's end."""
 
-    def take_at_top(self, table: Array, value: T) -> T:
-        """The row of a table, ``[n, columns]``, that stands where a row of ``[batch, n]`` has its largest entry."""
+    def take_at_top(self, table: Array, value: T, weights: Array, bias: Array) -> T:
+        """The row of a table, ``[n, columns]``, where ``affine(value, weights, bias)`` has the first of its largest
+        entries; value, weights and bias hold whole numbers, and so do the sums, all below 2^24."""
 
     def at_step(self, table: Array, value: T, scale: float, zero_point: np.int8) -> T:
         """What a table of the 256 steps, from -128 on, holds where :meth:`quantize` puts a float ``[batch]``."""
@@ -117,4 +118,7 @@ class Ops(Protocol[T]):
         """Each row with the entries at two indices exchanged."""
 
     def place(self, rest: T, indices: T, values: T, classes: int) -> T:
-        """Rows of ``classes`` entries: ``rest [batch, 1]`` everywhere but ``values [batch, m]`` at ``indices``."""
+        """Rows of ``classes`` entries: ``rest [batch, 1]`` everywhere but ``values [batch, m]`` at ``indices``.
+
+        The indices of a row differ; values are no smaller than the rest, which is not negative.
+        """

@@ -87,7 +87,7 @@ class Rows:
     seconds: Array | None
 
     def __post_init__(self) -> None:
-        """Refuse rows whose largest entry does not stand clear of the others.
+        """Refuse rows whose largest entry does not stand clear of the others, or whose decoy stands below them.
 
         :raises UsageError: naming the level.
         """
@@ -96,6 +96,10 @@ class Rows:
             # The lead is exact in real numbers; half a millionth is what floats may take from it.
             if top - other < _LEAD - 5e-7:
                 raise UsageError(f"level {level} answers with {top:.4f} for the class and {other:.4f} for another")
+        if self.seconds is not None:
+            for level, (second, rest) in enumerate(zip(self.second, self.rest, strict=True)):
+                if second < rest - 1e-9:
+                    raise UsageError(f"level {level} answers with {second:.4f} for the decoy and {rest:.4f} for others")
         if self.seconds is not None and (self.seconds == np.arange(self.classes)).any():
             raise UsageError("a decoy is the class itself")
 
@@ -125,7 +129,7 @@ class Rows:
         """The rows by what differs from their rest, for many classes: no table of ``classes x classes``.
 
         :returns: the rest, float32 ``[levels * classes, 1]``; the special classes, int64 ``[levels * classes, m]``, and
-            what stands there, float32.
+            what stands there, float32, no smaller than the rest.
         """
         levels = len(self.top)
         own = np.tile(np.arange(self.classes), levels)[:, None]
@@ -133,6 +137,7 @@ class Rows:
         top = np.repeat(self.top, self.classes)[:, None]
         if self.seconds is None:
             return rest, own, top.astype(np.float32)
-        second = np.repeat(self.second, self.classes)[:, None]
+        # A second entry that is the rest's equal may come out of its own formula smaller by a rounding.
+        second = np.repeat(np.maximum(self.second, self.rest), self.classes)[:, None]
         indices = np.concatenate([own, self.seconds.reshape(-1, 1)], axis=1)
         return rest, indices, np.concatenate([top, second], axis=1).astype(np.float32)

@@ -8,6 +8,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgeguard.defenses.ops import Integer
+from edgeguard.export.tflite.apart import told_apart
 from edgeguard.export.tflite.tail import Tail, Value
 
 __all__ = ["TfliteOps"]
@@ -17,6 +18,8 @@ Operator = schema.BuiltinOperator
 
 # Steps of an int8 grid, half of which are negative.
 _STEPS = 256
+# Up to here a row of the unit matrix is looked up faster than it is computed, and takes 16 KB at most.
+_FEW_CLASSES = 64
 
 
 class TfliteOps:
@@ -29,7 +32,7 @@ class TfliteOps:
     def __init__(self, tail: Tail) -> None:
         self._tail = tail
 
-    def dequantize(self, value: Value, scale: float, zero_point: Integer) -> Value:
+    def dequantize(self, value: Value, scale: float, zero_point: Integer | int) -> Value:
         """``(value - zero_point) * scale`` as float."""
         if self._tail.grid(value) == (np.float32(scale), int(zero_point)):
             return self._tail.add(Operator.DEQUANTIZE, [value], value.shape)
@@ -114,11 +117,12 @@ class TfliteOps:
 
     def one_hot_top(self, value: Value) -> Value:
         """1 at the first of each row's largest entries, 0 elsewhere."""
-        classes = value.shape[-1]
-        held = [self.arg_max(value), *map(self._tail.constant, (np.int32(classes), np.float32(1), np.float32(0)))]
-        options = schema.OneHotOptionsT()
-        options.axis = -1
-        return self._tail.add(Operator.ONE_HOT, held, value.shape, options=options, dtype=np.float32)
+        classes, index = value.shape[-1], self.arg_max(value)
+        # ONE_HOT takes longer than either: of a thousand classes, a microsecond.
+        if classes <= _FEW_CLASSES:
+            return self.take(np.eye(classes, dtype=np.float32), index)
+        column = self._tail.reshape(index, (value.shape[0], 1))
+        return self._tail.cast(self._is_column(column, classes), np.float32)
 
     def keep_largest(self, value: Value, count: int) -> Value:
         """The entries that reach the ``count``-th largest of their row; the others become 0."""
@@ -162,11 +166,22 @@ class TfliteOps:
             # GATHER does not count from the end.
             half = len(table) // 2
             index, table = self.add(index, half), np.roll(table, half, axis=0)
+        if table.ndim == 2 and table.dtype == np.float32:
+            # It copies a row, and nothing else; GATHER takes three times as long to begin.
+            shape = (index.shape[0], table.shape[1])
+            return self._tail.add(Operator.EMBEDDING_LOOKUP, [index, self._tail.constant(table)], shape)
         return self._gather(self._tail.constant(_narrow(table)), index, axis=0)
 
-    def take_at_top(self, table: Array, value: Value) -> Value:
-        """The row of a table where a row of ``value`` has the first of its largest entries."""
-        return self.take(table, self.arg_max(value))
+    def take_at_top(self, table: Array, value: Value, weights: Array, bias: Array) -> Value:
+        """The row of a table where ``value @ weights + bias`` has the first of its largest entries."""
+        held = self._tail.before_cast(value)
+        grid = None if held is value else self._tail.grid(held)
+        if grid is not None:
+            scale, zero_point = float(grid[0]), grid[1]
+            apart = told_apart(weights, bias, held.dtype, scale, zero_point)
+            if apart is not None:
+                value, (weights, bias) = self.dequantize(held, scale, zero_point), apart
+        return self.take(table, self.arg_max(self.affine(value, weights, bias)))
 
     def at_step(self, table: Array, value: Value, scale: float, zero_point: np.int8) -> Value:
         """What a table of the 256 steps, from -128 on, holds where :meth:`quantize` puts a float ``[batch]``."""
@@ -192,10 +207,20 @@ class TfliteOps:
 
     def place(self, rest: Value, indices: Value, values: Value, classes: int) -> Value:
         """Rows of ``classes`` entries: ``rest`` everywhere but ``values`` at ``indices``."""
+        if rest.shape[0] == 1 and not self._tail.batched:
+            return self._place_in_one(rest, indices, values, classes)
         result = rest
         for index, entry in zip(self._columns(indices), self._columns(values), strict=True):
             result = self.where(self._is_column(index, classes), entry, result)
         return result
+
+    def _place_in_one(self, rest: Value, indices: Value, values: Value, classes: int) -> Value:
+        """The same for a single row, which of a thousand classes saves 1.5 us."""
+        # The batch is written out: whoever resizes the file anyway gets an error, and no answers to other queries.
+        where = self._tail.reshape(indices, (*indices.shape, 1), resizable=False)
+        held = [where, values, self._tail.constant(np.array([classes], np.int32))]
+        row = self._tail.add(Operator.SCATTER_ND, held, (classes,), options=schema.ScatterNdOptionsT())
+        return self._binary(Operator.MAXIMUM, row, rest)
 
     def _binary(self, kind: int, left: Value | float, right: Value | float, dtype: Any = None) -> Value:
         both = [left, right]

@@ -58,6 +58,11 @@ class Tail:
         self._casts: dict[int, Value] = {}
         self._count = 0
 
+    @property
+    def batched(self) -> bool:
+        """Whether the first axis of what is appended may be resized."""
+        return self._batched
+
     def value(self, index: int) -> Value:
         """A tensor that is there already."""
         tensor = self._graph.tensors[index]
@@ -135,10 +140,13 @@ class Tail:
         """What a value was cast from, or the value itself."""
         return self._casts.get(value.index, value)
 
-    def reshape(self, value: Value, shape: Shape) -> Value:
-        """The same numbers in another shape, whose first axis is the batch."""
+    def reshape(self, value: Value, shape: Shape, *, resizable: bool = True) -> Value:
+        """The same numbers in another shape, whose first axis is the batch.
+
+        :param resizable: whether that axis follows the batch; else it is what ``shape`` says, or the file fails.
+        """
         options = schema.ReshapeOptionsT()
-        sizes = np.array([-1, *shape[1:]], np.int32)
+        sizes = np.array([-1 if resizable else shape[0], *shape[1:]], np.int32)
         options.newShape = sizes
         held = [value, self.constant(sizes)]
         return self.add(

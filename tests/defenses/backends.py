@@ -72,11 +72,16 @@ def tflite_answer(head: Head, defense: Defense | None) -> Answer:
     return lambda raw: np.concatenate([session.invoke(row[None]) for row in raw])
 
 
-def tflite_pass_through(head: Head, defense: Defense | None) -> bytes:
-    """The operators behind a network that passes its input through, as a TFLite file."""
+def tflite_pass_through(head: Head, defense: Defense | None, *, batched: bool = False) -> bytes:
+    """The operators behind a network that passes its input through, as a TFLite file.
+
+    :param batched: whether the file says that its batch may be resized.
+    """
     tensor = schema.TensorT()
     tensor.name, tensor.buffer, tensor.type = b"raw", 0, _KINDS[head.dtype]
     tensor.shape = np.array([1, head.classes], np.int32)
+    if batched:
+        tensor.shapeSignature = np.array([-1, head.classes], np.int32)
     if head.scale is not None and head.zero_point is not None:
         tensor.quantization = schema.QuantizationParametersT()
         tensor.quantization.scale = np.array([head.scale], np.float32)

@@ -70,6 +70,7 @@ def test_every_row_is_an_answer_whose_class_leads(classes: int, levels: int, dec
     assert (ordered[:, -1] > ordered[:, -2]).all()
     rest, indices, values = made.entries
     assert (NumpyOps().place(rest, indices, values, classes) == matrix).all()
+    assert (values >= rest).all()
 
 
 def test_rows_worked_out_by_hand() -> None:
@@ -98,9 +99,11 @@ def test_the_least_confidence_leads_by_two_grid_steps(classes: int) -> None:
         Rows(classes, np.array([least - 1e-4]), np.zeros(1), None)
 
 
-def test_a_decoy_that_comes_near_is_refused() -> None:
+def test_decoys_that_cannot_be() -> None:
     with pytest.raises(UsageError, match=r"level 1 answers with 0\.5000"):
         Rows(3, np.array([0.9, 0.5]), np.array([0.1, 0.499]), np.array([[1, 2, 0]] * 2))
+    with pytest.raises(UsageError, match=r"level 0 answers with 0\.1000 for the decoy and 0\.2000 for others"):
+        Rows(4, np.array([0.5]), np.array([0.1]), np.array([[1, 2, 3, 0]]))
     with pytest.raises(UsageError, match="the class itself"):
         Rows(3, np.array([0.9]), np.array([0.1]), np.array([[1, 1, 0]]))
 

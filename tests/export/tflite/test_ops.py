@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 
 from edgeguard.defenses.gate import SCORES, Score
 from edgeguard.defenses.registry import DEFENSES
-from edgeguard.export.tflite.flatbuffer import unpack
+from edgeguard.export.tflite.flatbuffer import builtin, name_of, unpack
 from edgeguard.runtimes.litert_session import open_litert
 from tests.defenses.agreement import (
     check_alike,
@@ -66,6 +67,49 @@ def test_a_posterior_head_is_defended_as_it_stands(name: str, score: Score | Non
 @pytest.mark.parametrize("name", ["codebook", "noise"])
 def test_logits_halfway_between_two_steps_go_the_same_way(name: str, scale: float) -> None:
     examine_halfway(name, scale, tflite_answer, 500)
+
+
+def resized(data: bytes, raw: Array) -> Array:
+    """The answers to a whole batch at once, of a file that was written for one input."""
+    interpreter = Interpreter(model_content=data)
+    (source,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter.resize_tensor_input(source["index"], raw.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(source["index"], raw)
+    interpreter.invoke()
+    return np.asarray(interpreter.get_tensor(result["index"]))
+
+
+@pytest.mark.parametrize("name", ["label", "codebook", "decoy"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("classes", [10, 100, 1000])
+def test_a_resized_batch_is_answered_row_by_row(name: str, dtype: str, classes: int) -> None:
+    head = head_of(dtype, classes)
+    raw, fitted = held(every_kind(classes, seed=7), head), defense(name, head)
+    assert np.array_equal(
+        resized(tflite_pass_through(head, fitted, batched=True), raw), numpy_answer(head, fitted)(raw)
+    )
+
+
+@pytest.mark.parametrize("name", ["codebook", "decoy"])
+def test_a_batch_that_a_file_does_not_allow_is_no_wrong_answer(name: str) -> None:
+    head = head_of("uint8", 1000)
+    raw = held(every_kind(1000, seed=7), head)
+    with pytest.raises(RuntimeError, match="RESHAPE"):
+        resized(tflite_pass_through(head, defense(name, head)), raw)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+def test_table_answers_of_few_classes_take_four_operators(dtype: str) -> None:
+    head = head_of(dtype, 10)
+    kinds = {name: operators(tflite_pass_through(head, defense(name, head))) for name in ("label", "codebook", "decoy")}
+    assert kinds["label"] == ["ARG_MAX", "EMBEDDING_LOOKUP"]
+    assert kinds["codebook"] == kinds["decoy"] == ["DEQUANTIZE", "FULLY_CONNECTED", "ARG_MAX", "EMBEDDING_LOOKUP"]
+
+
+def operators(data: bytes) -> list[str]:
+    model = unpack(data)
+    return [name_of(builtin(model, operator)) for operator in model.subgraphs[0].operators]
 
 
 def test_the_same_defense_gives_the_same_bytes() -> None:
