@@ -9,7 +9,7 @@ from edgeguard.export.inspection.histogram import Histogram
 
 __all__ = ["drawn"]
 
-_WIDTH, _HEIGHT, _FOOT = 420, 110, 16
+_WIDTH, _HEIGHT, _FOOT, _EDGE = 420, 110, 16, 2
 # Okabe and Ito's blue and vermilion, which the colour-blind tell apart.
 _BARS, _ENDS = "#0072B2", "#D55E00"
 
@@ -36,7 +36,8 @@ def drawn(histogram: Histogram, label: str, ends: tuple[float, float] | None = N
             f'<text x="{place}" y="{_HEIGHT + _FOOT - 3}" text-anchor="{anchor}" font-size="12" '
             f'fill="currentColor">{value:.4g}</text>'
         )
-    box = f"0 0 {_WIDTH} {_HEIGHT + _FOOT}"
+    # The ends of the range are often those of the histogram: their lines need room beside it.
+    box = f"{-_EDGE} {-_EDGE} {_WIDTH + 2 * _EDGE} {_HEIGHT + _FOOT + 2 * _EDGE}"
     return f'<svg role="img" aria-label="{html.escape(label)}" viewBox="{box}">{"".join(parts)}</svg>'
 
 
