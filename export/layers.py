@@ -27,9 +27,10 @@ FUSED = frozenset({"Relu", "Clip"})
 class Layer:
     """A node with weights, and the activations that are a part of it.
 
-    :param name: of the node, which ``--keep-float`` takes.
+    :param name: of the node, which ``--keep-float`` takes; of its output where a file from elsewhere names none.
     :param kind: its operator.
     :param weights: the constant that holds them.
+    :param value: what the node itself gives.
     :param output: the value that it ends in, after its activations.
     :param activations: names of the nodes between.
     """
@@ -37,6 +38,7 @@ class Layer:
     name: str
     kind: str
     weights: str
+    value: str
     output: str
     activations: tuple[str, ...] = ()
 
@@ -61,7 +63,8 @@ def layers_of(model: ModelProto) -> tuple[Layer, ...]:
             (after,) = readers[output]
             activations.append(after.name)
             output = after.output[0]
-        found.append(Layer(node.name, node.op_type, weights, output, tuple(activations)))
+        value = node.output[0]
+        found.append(Layer(node.name or value, node.op_type, weights, value, output, tuple(activations)))
     return tuple(found)
 
 

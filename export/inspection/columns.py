@@ -51,7 +51,7 @@ def part_rows(found: Sensitivity) -> Rows:
     """Each layer's part in int8's error, the largest first."""
     header = ("layer", "operator", "in int8 alone: SQNR", "KL", "agreement", "in float alone: SQNR", "KL", "agreement")
     rows = [(each.layer, each.kind, *_fidelity(each.int8_alone), *_fidelity(each.float_alone)) for each in found.layers]
-    return Rows(header, (*rows, ("(as exported)", "", "", "", "", *_fidelity(found.quantized))), 2)
+    return Rows(header, (*rows, ("(all in int8)", "", "", "", "", *_fidelity(found.quantized))), 2)
 
 
 def recommendation(found: Sensitivity) -> str:

@@ -61,7 +61,7 @@ def onnx_facts(model: ModelProto, batch: int | None) -> tuple[LayerFacts, ...]:
     :param batch: what the graph is fixed to, or ``None``.
     :raises BadModel: ONNX Runtime refuses the model.
     """
-    kernels = {each.name: each for each in kernels_of(model)}
+    kernels = {each.name: each for each in kernels_of(model) if each.name}
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     found = []
     for layer in layers_of(model):
@@ -83,7 +83,7 @@ def onnx_facts(model: ModelProto, batch: int | None) -> tuple[LayerFacts, ...]:
 def output_grid(model: ModelProto, layer: Layer) -> OutputGrid | None:
     """The grid of a layer's output, if it is rounded to one."""
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    own = next(node for node in model.graph.node if node.name == layer.name and node.op_type == layer.kind)
+    own = next(node for node in model.graph.node if layer.value in node.output)
     readers = [node for node in model.graph.node if layer.output in node.input]
     rounded = next((node for node in readers if node.op_type == "QuantizeLinear"), None)
     position = _OUTPUT_SCALE.get(own.op_type)
@@ -122,7 +122,7 @@ def dequantized_weights(model: ModelProto, layer: Layer) -> np.ndarray[Any, Any]
     if wrapper is not None:
         names, axis = wrapper.input[1:3], _axis(wrapper)
     else:
-        own = next(node for node in model.graph.node if node.name == layer.name and node.op_type == layer.kind)
+        own = next(node for node in model.graph.node if layer.value in node.output)
         if not own.op_type.startswith("Q"):
             return weights.astype(np.float32)
         names, axis = own.input[4:6], _channels(own, weights.ndim)

@@ -83,7 +83,7 @@ def measure_layers(
     :raises UsageError: it is in TFLite, or the lab lacks a network.
     :raises RejectedInput: an image is unusable, or a value is not finite.
     """
-    _refuse_tflite(artifact)
+    _refuse(artifact)
     exact = onnx.load(artifact.lab_file(LAB_FLOAT))
     deployed = None
     if artifact.manifest.quantization is not None:
@@ -97,12 +97,12 @@ def measure_parts(
     artifact: Artifact, found: Inspection, data: DataSet, *, progress: Progress | None = None
 ) -> Inspection:
     """The same with each layer's part in int8's error: the network in the lab is quantized anew, twice a layer, on the
-    ranges that it was exported with.
+    ranges that it was exported with. Levels are rounded to the nearest.
 
     :raises UsageError: it is in TFLite or in float, or the lab lacks its network or its ranges.
     :raises RejectedInput: an image is unusable, or the network cannot be quantized again.
     """
-    _refuse_tflite(artifact)
+    _refuse(artifact)
     facts = artifact.manifest.quantization
     if facts is None:
         raise UsageError(
@@ -131,9 +131,17 @@ _TWIN = (
 )
 
 
-def _refuse_tflite(artifact: Artifact) -> None:
+def _refuse(artifact: Artifact) -> None:
+    where = str(artifact.path)
     if artifact.manifest.model.format == "tflite":
-        raise UsageError("is in TFLite, of which only the file is inspected", where=str(artifact.path), fix=_TWIN)
+        raise UsageError("is in TFLite, of which only the file is inspected", where=where, fix=_TWIN)
+    # A lab that is not there at all has its own message.
+    if artifact.manifest.lab and LAB_FLOAT not in artifact.manifest.lab:
+        raise UsageError(
+            "came quantized: there is no float network to compare its layers with",
+            where=where,
+            fix="Export the float network that it was made from, with --int8",
+        )
 
 
 def _float_network(artifact: Artifact) -> tuple[ModelProto | None, tuple[str, ...]]:

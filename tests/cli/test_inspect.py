@@ -151,6 +151,17 @@ def test_a_float_artifact(here: Here, tmp_path: Path, folder: Path) -> None:
     assert "nothing in it is int8" in done.err
 
 
+def test_a_network_that_came_quantized_has_no_float_one_beside_it(here: Here, spoilt: Path, tmp_path: Path) -> None:
+    model = shutil.copy(spoilt.with_name("spoilt.lab") / "int8.onnx", tmp_path / "theirs.onnx")
+    assert here("defend", model, "--defense", "label").code == 0
+    found = here("inspect", tmp_path / "theirs.edgeguard")
+    assert found.code == 0, found.err
+    assert [row[2] for row in rows(found.out)] == ["int8"] * 3
+    assert "the network came quantized" in found.out
+    images = spoilt.with_name("images.npz")
+    here("inspect", tmp_path / "theirs.edgeguard", "--calibration", images).failed(2, "came quantized", "with --int8")
+
+
 def test_tflite_has_the_table_and_names_its_twin_for_the_rest(here: Here, tmp_path: Path, folder: Path) -> None:
     artifact = make_tflite_artifact(tmp_path)
     found = inspected(here, artifact)

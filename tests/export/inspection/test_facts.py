@@ -103,3 +103,16 @@ def test_outliers_among_weights_show_without_any_image() -> None:
     alone = watch_weights(None, ruined)["c1"]
     assert (alone.compared, alone.sqnr_db) == (False, None)
     assert sum(alone.values.counts) == 7 * 27
+
+
+def test_nodes_without_names_are_told_apart_by_their_outputs() -> None:
+    """Files that somebody else quantized."""
+    model = quantized()
+    expected = [each.grid for each in onnx_facts(model, None)]
+    for each in model.graph.node:
+        each.name = ""
+    found = onnx_facts(model, None)
+    # Outputs are named by what follows: an int8 ReLU is a part of its layer.
+    assert [each.name for each in found] == ["r1", "r2", "r3", "r4", "logits"]
+    assert [each.grid for each in found] == expected
+    assert set(watch_weights(chain(), model)) == {each.name for each in found}
