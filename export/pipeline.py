@@ -21,10 +21,13 @@ from edgeguard.export.prepare import Prepare, prepare
 from edgeguard.export.request import ExportRequest, Reporter
 from edgeguard.export.stage import CANDIDATES, Inputs, stage_of
 from edgeguard.export.tools import tool_versions
-from edgeguard.manifest import Manifest, ModelFacts, SourceFacts, oldest_reader
+from edgeguard.manifest import Manifest, Measured, ModelFacts, SourceFacts, oldest_reader
 from edgeguard.runtimes.goldens import Goldens
 
 __all__ = ["export"]
+
+# Share of the answers; healthy networks lose a hundredth.
+_RUINED = 0.1
 
 
 def export(request: ExportRequest, reporter: Reporter, *, prepare: Prepare = prepare) -> Manifest:
@@ -92,6 +95,8 @@ def export(request: ExportRequest, reporter: Reporter, *, prepare: Prepare = pre
     )
     if came_quantized:
         measured = replace(measured, accuracy_float=None)
+    elif network.quantization is not None:
+        _warn_of_int8(measured, told)
     goldens = _goldens(network, data, answerers, defense, told)
     manifest = Manifest(
         target=request.target.name,
@@ -147,6 +152,17 @@ class _Told:
     def warn(self, text: str) -> None:
         self.warnings += (text,)
         self._reporter.warn(text)
+
+
+def _warn_of_int8(measured: Measured, told: _Told) -> None:
+    """Say what to do where int8 ruined the network (onnxruntime#13863: debugged, then what?)."""
+    # What the defense flips, quantization need not have: the rest at least it has.
+    lost = 1 - measured.agreement - (measured.flips or 0.0)
+    if lost > _RUINED:
+        told.warn(
+            f"int8 changes at least {lost:.0%} of the answers: edgeguard inspect ARTIFACT --calibration IMAGES "
+            "--sensitivity shows which layers do it, and --max-drop leaves those in float"
+        )
 
 
 def _is_noise(data: DataSet, network: Network) -> bool:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeguard.cli.main import main
 from tests.artifacts import make_artifact, random_images, random_network
 from tests.cli.inprocess import Here
 from tests.cli.shell import edgeguard
@@ -41,7 +40,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def spoilt(folder: Path) -> Path:
     """Exported without regard for what int8 ruins."""
     arguments = ["export", "spoilt.onnx", "--int8", "--calibration", "images.npz", "--observer", "min-max"]
-    main([str(folder / each) if "." in each else each for each in arguments])
+    done = edgeguard(*(folder / each if "." in each else each for each in arguments))
+    assert done.returncode == 0, done.stderr
+    assert "warning: int8 changes at least " in done.stderr
+    assert "--max-drop leaves those in float" in done.stderr
     return folder / "spoilt.edgeguard"
 
 
@@ -193,6 +195,7 @@ def test_max_drop_keeps_exactly_the_ruined_layer(folder: Path, spoilt: Path, tmp
     assert manifest["quantization"]["kept_float"] == ["conv2"]
     assert manifest["measured"]["accuracy"] >= manifest["measured"]["accuracy_float"] - 0.03
     (line,) = [each for each in done.stderr.splitlines() if each.startswith("keeping ")]
+    assert "int8 changes" not in done.stderr
     assert line.startswith("keeping 1 of 3 layers in float (conv2): int8 loses ")
     assert "pp of accuracy on 120 images then, and " in line
 
