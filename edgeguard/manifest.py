@@ -32,6 +32,7 @@ __all__ = [
     "Measured",
     "ModelFacts",
     "QuantizationFacts",
+    "RefinementFacts",
     "SourceFacts",
     "manifest_schema",
     "oldest_reader",
@@ -105,6 +106,21 @@ class CalibrationFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class RefinementFacts:
+    """What a refinement of the int8 network did, on calibration images.
+
+    :param sqnr_before: of the logits against the float network's, in dB; ``None`` where nothing was measured.
+    :param sqnr_after: the same with the refinement.
+    :param kept: whether it stayed.
+    """
+
+    name: str
+    sqnr_before: float | None
+    sqnr_after: float | None
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
 class QuantizationFacts:
     """What was quantized, and how.
 
@@ -113,6 +129,7 @@ class QuantizationFacts:
     :param integer_mac_share: share of multiply-accumulates in integer kernels of ONNX Runtime's optimized graph, 0..1.
     :param optimizer_max_steps: largest difference of a logit between graph optimizations off and on, in steps of the
         logits' scale (onnxruntime#11576, #24711).
+    :param refinements: what was done for its accuracy, in order.
     """
 
     activation_type: str
@@ -125,6 +142,7 @@ class QuantizationFacts:
     optimizer_max_steps: float
     float_bytes: int
     int8_bytes: int
+    refinements: tuple[RefinementFacts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 import numpy as np
+from onnx import ModelProto
 
+from edgeguard.calibration.effort import Effort
 from edgeguard.calibration.observers import Range
 from edgeguard.calibration.sets import DataSet
 from edgeguard.calibration.table import CalibrationTable
@@ -21,10 +24,24 @@ from edgeguard.export.onnx_graph import OnnxGraph
 from edgeguard.export.passes.base import run_passes
 from edgeguard.export.passes.quantize import Quantize, quantizable_tensors
 from edgeguard.export.prepare import Prepared
+from edgeguard.export.refining.draft import Draft
+from edgeguard.export.refining.equalize import Equalize
+from edgeguard.export.refining.partial import Trial
+from edgeguard.export.refining.refine import IMAGES, refined
 from edgeguard.export.request import ExportRequest, QuantizationChoice, Reporter
-from edgeguard.manifest import CalibrationFacts, QuantizationFacts
+from edgeguard.manifest import CalibrationFacts, QuantizationFacts, RefinementFacts
 
-__all__ = ["Network", "calibrated", "calibration_facts", "keep_in_float", "quantize", "sample", "step_of"]
+__all__ = [
+    "InIntegers",
+    "Network",
+    "calibrated",
+    "calibration_facts",
+    "in_integers",
+    "keep_in_float",
+    "quantize",
+    "sample",
+    "step_of",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -74,11 +91,8 @@ def quantize(
     :param validation: images apart from ``data``, to judge by what has to stay in float.
     :raises GuardFailed: graph optimizations change its answers.
     """
-    model = prepared.graph.model
-    table = calibrated(request, choice, prepared, data, batch, reporter)
-    kept = float_nodes(choice, request.target, prepared, table.ranges, data, validation, batch, reporter)
-    reporter.step(f"quantizing for {request.target.name}")
-    quantized = run_passes(model, [Quantize(request.target, table.ranges, keep_float=kept, head=choice.head)])
+    made = in_integers(request, choice, prepared, data, batch, reporter, validation)
+    quantized, table = made.quantized, made.table
     step = step_of(table.ranges[LOGITS])
     difference = optimizer_difference(quantized, sample(data, 32), batch) / step
     if difference > _OPTIMIZER_STEPS:
@@ -98,11 +112,12 @@ def quantize(
         per_channel=request.target.per_channel,
         reduce_range=request.target.reduce_range,
         head=choice.head,
-        kept_float=kept,
+        kept_float=made.kept_float,
         integer_mac_share=share,
         optimizer_max_steps=difference,
-        float_bytes=model.ByteSize(),
+        float_bytes=prepared.graph.model.ByteSize(),
         int8_bytes=quantized.ByteSize(),
+        refinements=made.refinements,
     )
     graph = OnnxGraph(quantized)
     return Network(
@@ -114,6 +129,57 @@ def quantize(
         calibration_facts(table, data),
         table,
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InIntegers:
+    """An int8 ONNX network, refined.
+
+    :param network: the float network that it was made from, perhaps with scaled channels.
+    :param kept_float: nodes that were left in float.
+    """
+
+    network: ModelProto
+    quantized: ModelProto
+    table: CalibrationTable
+    kept_float: tuple[str, ...]
+    refinements: tuple[RefinementFacts, ...]
+
+
+def in_integers(
+    request: ExportRequest,
+    choice: QuantizationChoice,
+    prepared: Prepared[OnnxGraph],
+    data: DataSet,
+    batch: int | None,
+    reporter: Reporter,
+    validation: DataSet | None,
+) -> InIntegers:
+    """Calibrate, quantize and refine a float network.
+
+    :raises EdgeguardError: a set or the network cannot be used, or a guard refuses the result.
+    """
+    prepared = _equalized(prepared, choice.effort, batch)
+    network = prepared.graph.model
+    table = calibrated(request, choice, prepared, data, batch, reporter)
+    kept = float_nodes(choice, request.target, prepared, table.ranges, data, validation, batch, reporter)
+    reporter.step(f"quantizing for {request.target.name}")
+
+    def quantizing(ranges: Mapping[str, Range]) -> Quantize:
+        return Quantize(request.target, ranges, keep_float=kept, head=choice.head)
+
+    draft = Draft.of(network, table.ranges, lambda source, ranges: run_passes(source, [quantizing(ranges)]))
+    trial = Trial(data, min(IMAGES, len(data)), batch)
+    draft, facts = refined(draft, choice.effort, trial, reporter)
+    quantizing(draft.ranges).ensures(network, draft.quantized)
+    return InIntegers(network, draft.quantized, table, kept, facts)
+
+
+def _equalized(prepared: Prepared[OnnxGraph], effort: Effort, batch: int | None) -> Prepared[OnnxGraph]:
+    if Equalize.name not in effort.refinements:
+        return prepared
+    graph = OnnxGraph(run_passes(prepared.graph.model, [Equalize()]))
+    return replace(prepared, graph=graph, logits=graph.runner(batch))
 
 
 def calibrated(

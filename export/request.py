@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from edgeguard.calibration.effort import PLAIN, Effort
 from edgeguard.defenses.gate import Score
 from edgeguard.defenses.registry import DEFAULT_DEFENSE
 from edgeguard.export.loading import LoadRequest
@@ -55,11 +56,13 @@ class QuantizationChoice:
     :param keep_float: names of nodes that stay in float.
     :param max_drop: percentage points that int8 may lose before layers are left in float; ``None`` for no limit. See
         :mod:`edgeguard.export.keeping`.
+    :param effort: what is done for its accuracy.
     """
 
     head: Literal["float", "int8"] = "float"
     keep_float: tuple[str, ...] = ()
     max_drop: float | None = None
+    effort: Effort = PLAIN
 
 
 @dataclass(frozen=True, slots=True)

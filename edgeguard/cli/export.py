@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from edgeguard.artifact import LAB_TABLE, lab_directory
-from edgeguard.calibration.observers import DEFAULT_OBSERVER, OBSERVERS
+from edgeguard.calibration.effort import DEFAULT_EFFORT, EFFORTS, REFINEMENTS, EffortName, chosen
+from edgeguard.calibration.observers import OBSERVERS
 from edgeguard.cli.console import Console, print_json
 from edgeguard.cli.defending import defense_options
 from edgeguard.cli.options import force_option, json_option, model_argument, pairs
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["export"]
 
+_REFINEMENT = click.Choice(REFINEMENTS)
 _FORMATS: tuple[Format, ...] = ("onnx", "tflite")
 
 
@@ -60,7 +62,16 @@ def _formats(_: click.Context, parameter: click.Parameter, value: str) -> tuple[
     "--calibration", type=click.Path(path_type=Path), help="Images for the int8 ranges: folder, .npz (x) or .npy."
 )
 @click.option("--calibration-limit", type=click.IntRange(min=1), help="Use at most this many, evenly spread.")
-@click.option("--observer", type=click.Choice(list(OBSERVERS)), default=DEFAULT_OBSERVER, show_default=True)
+@click.option("--observer", type=click.Choice(list(OBSERVERS)), help="Takes the ranges; default: that of --effort.")
+@click.option(
+    "--effort",
+    type=click.Choice(list(EFFORTS)),
+    default=DEFAULT_EFFORT,
+    show_default=True,
+    help="How much is done for the accuracy of int8.",
+)
+@click.option("--with", "added", multiple=True, type=_REFINEMENT, help="A refinement besides those of --effort.")
+@click.option("--without", "left_out", multiple=True, type=_REFINEMENT, help="One of --effort to leave out.")
 @click.option(
     "--validation",
     type=click.Path(path_type=Path),
@@ -102,7 +113,10 @@ def export(
     formats: tuple[Format, ...],
     calibration: Path | None,
     calibration_limit: int | None,
-    observer: str,
+    observer: str | None,
+    effort: EffortName,
+    added: tuple[str, ...],
+    left_out: tuple[str, ...],
     validation: Path | None,
     head: Literal["float", "int8"] | None,
     keep_float: tuple[str, ...],
@@ -135,7 +149,16 @@ def export(
     name = defense or DEFAULT_DEFENSE
     if not int8:
         limited = max_drop is not None
-        _refuse_without("--int8", {"--keep-float": keep_float, "--max-drop": limited, "--head int8": head == "int8"})
+        _refuse_without(
+            "--int8",
+            {
+                "--keep-float": keep_float,
+                "--max-drop": limited,
+                "--head int8": head == "int8",
+                "--with": added,
+                "--without": left_out,
+            },
+        )
     if not defended:
         _refuse_without(
             "--defend",
@@ -149,6 +172,8 @@ def export(
             },
         )
     on_integers = defended and answers_from_table(name)
+    ending = head or ("int8" if on_integers else "float")
+    work = chosen(effort, added, left_out)
     with Console() as console:
         request = ExportRequest(
             load=LoadRequest(model, arch, arch_arg, input_shape, trust_pickle),
@@ -156,10 +181,8 @@ def export(
             format=formats[0],
             target=find_target(target),
             preprocess=preprocessing.heard_by(console.warn),
-            calibration=CalibrationChoice(calibration, observer, calibration_limit),
-            quantization=(
-                QuantizationChoice(head or ("int8" if on_integers else "float"), keep_float, max_drop) if int8 else None
-            ),
+            calibration=CalibrationChoice(calibration, observer or work.observer, calibration_limit),
+            quantization=QuantizationChoice(ending, keep_float, max_drop, work) if int8 else None,
             defense=DefenseChoice(name, defense_param, placement, gate, budget, key, queries) if defended else None,
             validation=validation,
             labels=() if labels is None else read_labels(labels),

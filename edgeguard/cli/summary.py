@@ -9,7 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from edgeguard.defenses.record import Tuning
-    from edgeguard.manifest import Manifest
+    from edgeguard.manifest import Manifest, RefinementFacts
 
 __all__ = ["manifest_json", "print_summary"]
 
@@ -33,6 +33,7 @@ def print_summary(manifest: Manifest, output: Path) -> None:
             f"  int8: {facts.float_bytes / 1024:.0f} -> {facts.int8_bytes / 1024:.0f} KiB, "
             f"{facts.integer_mac_share:.1%} of multiply-accumulates in integer kernels"
         )
+        lines.extend(_refinement_line(each) for each in facts.refinements)
     if manifest.calibration is not None:
         calibration = manifest.calibration
         halves = calibration.halves_difference
@@ -51,6 +52,13 @@ def print_summary(manifest: Manifest, output: Path) -> None:
         lines.extend(_measured_lines(manifest))
     lines.append(f"  next: edgeguard verify {output}; edgeguard bench {output}")
     click.echo("\n".join(lines))
+
+
+def _refinement_line(facts: RefinementFacts) -> str:
+    if facts.sqnr_before is None or facts.sqnr_after is None:
+        return f"  refined: {facts.name}"
+    gain = f"logits {facts.sqnr_before:.1f} -> {facts.sqnr_after:.1f} dB above their noise"
+    return f"  refined: {facts.name}, {gain}{'' if facts.kept else ', therefore left out'}"
 
 
 def _tuning_lines(tuning: Tuning) -> list[str]:

@@ -1,0 +1,54 @@
+"""Bias correction: what quantization moves the mean of a layer's outputs by is taken off its bias.
+
+Nagel et al., ICCV 2019, "Data-Free Quantization Through Weight Equalization and Bias Correction", section 4.2.
+Depthwise convolutions need it most: with few weights an output, rounding errors do not average out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from edgeguard.export.refining.draft import Draft
+from edgeguard.export.refining.layers import quantized_layers, rewritten
+from edgeguard.export.refining.moments import mean_inputs, mean_windows, outputs_of
+from edgeguard.export.refining.partial import Trial
+
+__all__ = ["FastBias", "FullBias"]
+
+
+@dataclass(frozen=True, slots=True)
+class FastBias:
+    """For the error of rounded weights only: all layers at once, from means of the float network."""
+
+    name: ClassVar[str] = "fast-bias"
+
+    def refine(self, draft: Draft, trial: Trial) -> Draft:
+        """The draft with other biases."""
+        layers = quantized_layers(draft.network, draft.quantized)
+        means = mean_inputs(trial, draft.network, tuple(layer.source for layer in layers))
+        changes = []
+        for layer, mean in zip(layers, means, strict=True):
+            moved = outputs_of(layer, layer.weight - layer.rounded, mean_windows(layer, mean))
+            changes.append((layer, layer.holding(layer.integers.levels, layer.float_bias + moved)))
+        return draft.holding(rewritten(draft.quantized, changes))
+
+
+@dataclass(frozen=True, slots=True)
+class FullBias:
+    """For every error so far: layer after layer, from what each is given in either network once those before it are
+    corrected."""
+
+    name: ClassVar[str] = "bias"
+
+    def refine(self, draft: Draft, trial: Trial) -> Draft:
+        """The draft with other biases."""
+        quantized = draft.quantized
+        layers = quantized_layers(draft.network, quantized)
+        exact = mean_inputs(trial, draft.network, tuple(layer.source for layer in layers))
+        for layer, mean in zip(layers, exact, strict=True):
+            wanted = layer.float_bias + outputs_of(layer, layer.weight, mean_windows(layer, mean))
+            (given,) = mean_inputs(trial, quantized, (layer.input,))
+            bias = wanted - outputs_of(layer, layer.rounded, mean_windows(layer, given))
+            quantized = rewritten(quantized, [(layer, layer.holding(layer.integers.levels, bias))])
+        return draft.holding(quantized)
