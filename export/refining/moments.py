@@ -23,6 +23,8 @@ _WINDOWS = 1 << 15
 
 def mean_inputs(trial: Trial, network: ModelProto, names: tuple[str, ...]) -> tuple[Array, ...]:
     """The mean over a set of each value, float64 and of its shape without the batch."""
+    if not names:
+        return ()
     totals: list[Any] = [0.0] * len(names)
     count = 0
     for values in trial.values(network, names):

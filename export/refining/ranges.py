@@ -24,7 +24,7 @@ from edgeguard.export.refining.partial import Trial
 __all__ = ["SearchRanges", "tensors_with_scales"]
 
 # Of the range that the observer found; 1 stands for leaving it.
-_SHARES = (1.0, 1.3, 0.85, 0.7, 0.5)
+_SHARES = (1.0, 1.3, 0.85, 0.7, 0.5, 0.3)
 # By how much the squared error must fall for a range to change.
 _GAIN = 0.1
 _IMAGES = 64

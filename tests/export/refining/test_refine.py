@@ -1,0 +1,58 @@
+"""Running the refinements of an effort."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from edgeguard.calibration.effort import EFFORTS, PLAIN, REFINEMENTS, Effort
+from edgeguard.export.refining.equalize import Equalize
+from edgeguard.export.refining.refine import refined, sqnr_of
+from edgeguard.export.refining.registry import REFINERS
+from tests.export.refining.drafts import TRIAL, draft_of
+from tests.export.requests import Heard
+
+
+def test_every_name_is_a_refinement_and_every_refinement_has_a_name() -> None:
+    assert {*REFINERS, Equalize.name} == {*REFINEMENTS}
+
+
+@pytest.mark.parametrize("name", [name for name in EFFORTS if name != "best"])
+def test_an_effort_brings_the_logits_nearer(name: str) -> None:
+    draft = draft_of()
+    better, facts = refined(draft, EFFORTS[name], TRIAL, Heard())  # type: ignore[index]
+    assert sqnr_of(better, TRIAL) > sqnr_of(draft, TRIAL)
+    assert tuple(each.name for each in facts) == EFFORTS[name].refinements  # type: ignore[index]
+
+
+def test_facts_tell_what_each_did_and_what_was_left_out() -> None:
+    _, facts = refined(draft_of(), EFFORTS["balanced"], TRIAL, Heard())
+    reached = sqnr_of(draft_of(), TRIAL)
+    for each in facts:
+        assert each.sqnr_before == pytest.approx(reached)
+        assert each.sqnr_after is not None
+        assert each.kept == (each.sqnr_after > reached)
+        reached = max(reached, each.sqnr_after)
+
+
+def test_what_does_not_help_is_left_out_only_where_it_is_measured() -> None:
+    """After full bias correction the fast one, which looks at the float network alone, has nothing left to mend."""
+    corrections = "bias", "fast-bias"
+    measured, facts = refined(draft_of(), Effort("min-max", corrections, measured=True), TRIAL, Heard())
+    unmeasured, told = refined(draft_of(), Effort("min-max", corrections, measured=False), TRIAL, Heard())
+    assert [each.kept for each in facts] == [True, False]
+    assert [(each.kept, each.sqnr_after) for each in told] == [(True, None), (True, None)]
+    assert sqnr_of(measured, TRIAL) > sqnr_of(unmeasured, TRIAL)
+
+
+def test_the_plain_effort_does_nothing() -> None:
+    draft = draft_of()
+    assert refined(draft, PLAIN, TRIAL, Heard()) == (draft, ())
+
+
+def test_no_noise_is_a_large_number_and_not_an_infinite_one() -> None:
+    draft = draft_of()
+    same = draft.holding(draft.network)
+    assert math.isfinite(sqnr_of(same, TRIAL))
+    assert sqnr_of(same, TRIAL) == 200
