@@ -136,12 +136,14 @@ class InIntegers:
     """An int8 ONNX network, refined.
 
     :param network: the float network that it was made from, perhaps with scaled channels.
+    :param ranges: those that it is on: of the table, but for those that a search changed.
     :param kept_float: nodes that were left in float.
     """
 
     network: ModelProto
     quantized: ModelProto
     table: CalibrationTable
+    ranges: Mapping[str, Range]
     kept_float: tuple[str, ...]
     refinements: tuple[RefinementFacts, ...]
 
@@ -172,7 +174,7 @@ def in_integers(
     trial = Trial(data, min(IMAGES, len(data)), batch)
     draft, facts = refined(draft, choice.effort, trial, reporter)
     quantizing(draft.ranges).ensures(network, draft.quantized)
-    return InIntegers(network, draft.quantized, table, kept, facts)
+    return InIntegers(network, draft.quantized, table, draft.ranges, kept, facts)
 
 
 def _equalized(prepared: Prepared[OnnxGraph], effort: Effort, batch: int | None) -> Prepared[OnnxGraph]:
