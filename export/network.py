@@ -16,7 +16,7 @@ from edgeguard.calibration.sets import DataSet
 from edgeguard.calibration.table import CalibrationTable
 from edgeguard.errors import GuardFailed
 from edgeguard.export.calibrating import obtain_table
-from edgeguard.export.checks import integer_mac_share, optimizer_difference
+from edgeguard.export.checks import integer_mac_share, optimizer_difference, unfolded_batch_norms
 from edgeguard.export.found_head import LOGITS
 from edgeguard.export.graph import Graph, Runner
 from edgeguard.export.max_drop import float_nodes
@@ -163,6 +163,11 @@ def in_integers(
     """
     prepared = _equalized(prepared, choice.effort, batch)
     network = prepared.graph.model
+    if left := unfolded_batch_norms(network):
+        reporter.warn(
+            f"{len(left)} BatchNorm layers, {left[0]!r} the first, follow no convolution to be folded into: "
+            "each is an island in float between integers (onnxruntime#12487)"
+        )
     table = calibrated(request, choice, prepared, data, batch, reporter)
     kept = float_nodes(choice, request.target, prepared, table.ranges, data, validation, batch, reporter)
     reporter.step(f"quantizing for {request.target.name}")

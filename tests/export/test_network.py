@@ -7,6 +7,8 @@ import pytest
 
 from edgeguard.calibration.sets import array_set
 from edgeguard.export.network import keep_in_float, quantize, sample
+from edgeguard.export.passes.base import run_passes
+from edgeguard.export.passes.fold import Fold
 from edgeguard.export.request import QuantizationChoice
 from edgeguard.export.tools import tool_versions
 from tests.artifacts import random_network
@@ -52,3 +54,26 @@ def test_torch_is_named_only_where_it_had_a_hand_in_it() -> None:
     assert {"torch", "onnxscript"} <= set(tool_versions("torchscript", "onnx"))
     assert {"onnx", "onnxruntime", "torch"}.isdisjoint(tool_versions("tflite", "tflite"))
     assert "ai-edge-litert" in tool_versions("state-dict", "tflite")
+
+
+def test_a_batch_norm_that_follows_no_convolution_is_told_of() -> None:
+    rng = np.random.default_rng(0)
+    held = {name: rng.uniform(0.5, 2, 4).astype(np.float32) for name in ("gain", "shift", "mean", "variance")}
+    held |= {
+        "w": rng.normal(0, 0.3, (4, 3, 3, 3)).astype(np.float32),
+        "dense": rng.normal(0, 0.1, (4, 10)).astype(np.float32),
+    }
+    nodes = [
+        node("Conv", ["x", "w"], "c"),
+        node("Relu", ["c"], "r"),
+        node("BatchNormalization", ["r", "gain", "shift", "mean", "variance"], "b"),
+        node("GlobalAveragePool", ["b"], "p"),
+        node("Flatten", ["p"], "f"),
+        node("MatMul", ["f", "dense"], "logits"),
+    ]
+    model = run_passes(build(nodes, held), [Fold()])
+    heard = Heard()
+    data = array_set(random_inputs(8), synthetic=False)
+    request = request_for("model.onnx", "nowhere/out.edgeguard")
+    quantize(request, QuantizationChoice(), prepared(model), data, None, heard)
+    assert [text for text in heard.warnings if "1 BatchNorm layers, 'n_b' the first" in text]
