@@ -133,7 +133,7 @@ def main() -> None:
         "# Calibration without data\n\n"
         f"`.venv/bin/python benchmarks/data_free.py --reference ...`, {datetime.date.today()}, "
         f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}.\n\n"
-        "ResNet-20 in int8 for `arm64`, on all 10,000 CIFAR-10 test images; ranges, and what an `--effort` refines by,\n"
+        "ResNet-20 in int8 for `arm64`, on all 10,000 CIFAR-10 test images; ranges and refinements\n"
         f"come from the images named. In float: {exact:.2%}. The synthetic images took {seconds:.0f} s, "
         f"{torch.get_num_threads()} threads.\n\n"
         f"| ranges from | {' | '.join(EFFORTS)} |\n| --- | {' | '.join('---' for _ in EFFORTS)} |\n"
