@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,20 +9,19 @@ import numpy as np
 from onnx import ModelProto
 
 from edgeguard.calibration.effort import Effort
+from edgeguard.export.fidelity import Compared, Fidelity
 from edgeguard.export.refining.draft import Draft
 from edgeguard.export.refining.partial import Trial
 from edgeguard.export.request import Reporter
 from edgeguard.extras import require
 from edgeguard.manifest import RefinementFacts
 
-__all__ = ["IMAGES", "refined", "sqnr_of"]
+__all__ = ["IMAGES", "fidelity_of", "refined"]
 
 Array = np.ndarray[Any, Any]
 
 # Calibration inputs that refinements work on: more make them slower, and their means hardly more certain.
 IMAGES = 128
-_LEAST = 1e-30
-_MOST = 200.0
 
 
 def refined(
@@ -43,25 +41,28 @@ def refined(
 
     names = [name for name in effort.refinements if name in REFINERS]
     facts = []
-    before = sqnr_of(draft, trial) if effort.measured and names else None
+    before = fidelity_of(draft, trial) if effort.measured and names else None
     for name in names:
         reporter.step(f"refining: {name}")
         better = REFINERS[name].refine(draft, trial)
-        after = sqnr_of(better, trial) if effort.measured else None
-        kept = before is None or after is None or after > before
-        facts.append(RefinementFacts(name, before, after, kept))
+        after = fidelity_of(better, trial) if effort.measured else None
+        kept = before is None or after is None or after.mse < before.mse
+        facts.append(RefinementFacts(name, _decibels(before), _decibels(after), kept))
         if kept:
             draft, before = better, after
     return draft, tuple(facts)
 
 
-def sqnr_of(draft: Draft, trial: Trial) -> float:
-    """How far the logits stand above the noise of quantization, in dB, between -200 and 200."""
-    signal = noise = _LEAST
+def fidelity_of(draft: Draft, trial: Trial) -> Fidelity:
+    """How near its logits are to those of the float network."""
+    compared = Compared()
     for exact, rounded in zip(_logits(draft.network, trial), _logits(draft.quantized, trial), strict=True):
-        signal += float(np.square(exact, dtype=np.float64).sum())
-        noise += float(np.square(exact.astype(np.float64) - rounded).sum())
-    return float(np.clip(10 * math.log10(signal / noise), -_MOST, _MOST))
+        compared.add(exact, rounded)
+    return compared.found
+
+
+def _decibels(found: Fidelity | None) -> float | None:
+    return None if found is None else found.sqnr_db
 
 
 def _logits(network: ModelProto, trial: Trial) -> Iterator[Array]:

@@ -8,7 +8,7 @@ import pytest
 from edgeguard.export.refining.bias import FastBias, FullBias
 from edgeguard.export.refining.draft import Refinement
 from edgeguard.export.refining.layers import quantized_layers
-from edgeguard.export.refining.refine import sqnr_of
+from edgeguard.export.refining.refine import fidelity_of
 from tests.export.graphs import run
 from tests.export.refining.drafts import INPUTS, TRIAL, draft_of
 
@@ -21,7 +21,7 @@ def test_only_biases_change_and_the_logits_come_nearer(refinement: Refinement, t
     old, new = (quantized_layers(each.network, each.quantized) for each in (before, after))
     assert all(np.array_equal(*(each.integers.levels for each in pair)) for pair in zip(old, new, strict=True))
     assert not any(np.array_equal(*(each.integers.bias for each in pair)) for pair in zip(old, new, strict=True))
-    assert sqnr_of(after, TRIAL) > sqnr_of(before, TRIAL)
+    assert fidelity_of(after, TRIAL).mse < fidelity_of(before, TRIAL).mse
 
 
 def test_full_correction_leaves_the_mean_logits_as_they_are() -> None:

@@ -13,7 +13,7 @@ from edgeguard.export.refining.aftermath import aftermath_of
 from edgeguard.export.refining.draft import Draft
 from edgeguard.export.refining.partial import Trial
 from edgeguard.export.refining.ranges import SearchRanges, tensors_with_scales
-from edgeguard.export.refining.refine import sqnr_of
+from edgeguard.export.refining.refine import fidelity_of
 from tests.export.graphs import build, measured_ranges, node, run
 from tests.export.refining.drafts import INPUTS, TRIAL, draft_of, separable
 
@@ -29,7 +29,7 @@ def test_a_range_that_an_observer_got_wrong_is_mended(tensor: str, share: float)
     """Three times too wide, as after a single odd image, or so narrow that it cuts off what matters."""
     spoilt = with_range(draft_of(), tensor, share)
     mended = SearchRanges().refine(spoilt, TRIAL)
-    assert sqnr_of(mended, TRIAL) > sqnr_of(spoilt, TRIAL)
+    assert fidelity_of(mended, TRIAL).mse < fidelity_of(spoilt, TRIAL).mse
     before, now = (draft.ranges[tensor].high for draft in (spoilt, mended))
     assert now < before if share > 1 else now > before
 

@@ -14,7 +14,7 @@ from edgeguard.export.refining.adaround import AdaRound, levels_by_adaround
 from edgeguard.export.refining.draft import Refinement
 from edgeguard.export.refining.gptq import Gptq, levels_by_feedback
 from edgeguard.export.refining.layers import Integers, QuantizedLayer, limit_of, quantized_layers
-from edgeguard.export.refining.refine import sqnr_of
+from edgeguard.export.refining.refine import fidelity_of
 from tests.export.graphs import Array, run
 from tests.export.refining.drafts import INPUTS, TRIAL, draft_of
 
@@ -103,4 +103,4 @@ def test_refined_levels_keep_the_largest_weight_and_the_mean_logits(
         assert np.array_equal(old.scale, new.scale)
     moved = run(refined.quantized, INPUTS).mean(axis=0) - run(draft.network, INPUTS).mean(axis=0)
     assert (np.abs(moved) <= after[-1].bias_scale / 2 + 1e-5).all()
-    assert sqnr_of(refined, TRIAL) > sqnr_of(draft, TRIAL)
+    assert fidelity_of(refined, TRIAL).mse < fidelity_of(draft, TRIAL).mse
