@@ -99,12 +99,15 @@ def observe(
         for index, value in enumerate(values):
             if not value.size:
                 raise BadModel("is empty: there is nothing to quantize", where=f"tensor {tensors[index]!r}")
+            # Of each image first: taking a half out of the whole would copy it. Not min() and max(): they drop a NaN.
+            least, most = value.min(axis=1), value.max(axis=1)
             for part in range(halves):
-                mine = value[half == part]
-                if len(mine):
-                    # Not min() and max(): they drop a NaN.
-                    low[index, part] = np.minimum(low[index, part], mine.min())
-                    high[index, part] = np.maximum(high[index, part], mine.max())
+                mine = half == part
+                if mine.any():
+                    low[index, part] = np.minimum(low[index, part], least[mine].min())
+                    high[index, part] = np.maximum(high[index, part], most[mine].max())
+        # Otherwise they would still be in memory while the next block is run.
+        del values, value
         done = _report(progress, done + len(half), total)
     for index, name in enumerate(tensors):
         if not (np.isfinite(low[index]).all() and np.isfinite(high[index]).all()):
@@ -116,6 +119,7 @@ def observe(
             for index, value in enumerate(values):
                 for part in range(halves):
                     counts[index, part] += _histogram(value[half == part], low[index].min(), high[index].max())
+            del values, value
             done = _report(progress, done + len(half), total)
     return _summarise(tensors, low, high, counts, observer)
 

@@ -29,7 +29,7 @@ class Answerers:
 
     :param float_model: the network as it was loaded; ``None`` if that is what is deployed.
     :param undefended: as deployed, without the defense.
-    :param deployed: as deployed.
+    :param deployed: as deployed; the same function as ``undefended`` where there is no defense.
     """
 
     float_model: Answerer | None
@@ -58,7 +58,7 @@ def measure(
     for batch in checked_batches(data, _BATCH, classes):
         plain = answerers.undefended(batch.inputs)
         exact = plain if answerers.float_model is None else answerers.float_model(batch.inputs)
-        answers = answerers.deployed(batch.inputs)
+        answers = plain if answerers.deployed is answerers.undefended else answerers.deployed(batch.inputs)
         check_contract(answers, plain, keeps_argmax=defense is None or defense.keeps_argmax)
         top = np.stack([values.argmax(axis=-1) for values in (exact, plain, answers)])
         distance = np.abs(answers - plain).sum(axis=-1, dtype=np.float64)

@@ -13,6 +13,7 @@ from edgeguard.defenses.postprocess import PostProcessor
 from edgeguard.errors import BadData
 from edgeguard.export.defending import defend_model, ending_of, fit, wish_of
 from edgeguard.export.golden import choose_goldens
+from edgeguard.export.graph import Graph, Runner
 from edgeguard.export.loading import load_any
 from edgeguard.export.measure import Answerers, measure
 from edgeguard.export.network import Network, sample
@@ -77,12 +78,11 @@ def export(request: ExportRequest, reporter: Reporter, *, prepare: Prepare = pre
     undefended = network.graph.answering(plain, None)
     exact = undefended if network.graph is stage.exact.graph else stage.exact.graph.answering(plain, None)
     file = f"model.{deployed.format}"
-    post = PostProcessor(head, defense if head.kind == "logits" else None)
-    run_deployed = deployed.runner(stage.batch)
+    run_undefended = undefended.runner(stage.batch)
     answerers = Answerers(
         float_model=None if network.quantization is None else exact.runner(stage.batch),
-        undefended=undefended.runner(stage.batch),
-        deployed=lambda inputs: post(run_deployed(inputs)),
+        undefended=run_undefended,
+        deployed=run_undefended if fitted is None else _defended(deployed, head, defense, stage.batch),
     )
     measured_on: Literal["validation", "calibration"] = "calibration" if validation is None else "validation"
     told.step(f"measuring on the {measured_on} set")
@@ -163,6 +163,13 @@ def _warn_of_int8(measured: Measured, told: _Told) -> None:
             f"int8 changes at least {lost:.0%} of the answers: edgeguard inspect ARTIFACT --calibration IMAGES "
             "--sensitivity shows which layers do it, and --max-drop leaves those in float"
         )
+
+
+def _defended(deployed: Graph, head: Head, defense: Defense | None, batch: int | None) -> Runner:
+    """Runs what is deployed, and on the host what is not in its graph."""
+    post = PostProcessor(head, defense if head.kind == "logits" else None)
+    run = deployed.runner(batch)
+    return lambda inputs: post(run(inputs))
 
 
 def _is_noise(data: DataSet, network: Network) -> bool:

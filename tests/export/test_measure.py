@@ -70,6 +70,20 @@ def test_a_table_of_answers_tells_a_few_bits() -> None:
     assert found.ece is None
 
 
+def test_what_is_deployed_without_a_defense_is_run_once() -> None:
+    runs = []
+
+    def undefended(inputs: Array) -> Array:
+        runs.append(len(inputs))
+        return looked_up(PLAIN)(inputs)
+
+    found = measure(
+        Answerers(looked_up(FLOAT), undefended, undefended), Numbers(4, LABELS), "validation", classes=3, defense=None
+    )
+    assert runs == [4]
+    assert (found.accuracy_undefended, found.accuracy) == (3 / 4, 3 / 4)
+
+
 def test_figures_do_not_depend_on_blocks() -> None:
     """150 images are two blocks of 64 and one of 22; the same four rows over and over."""
     repeated = [np.tile(table, (38, 1))[:150] for table in (FLOAT, PLAIN, DEPLOYED)]
