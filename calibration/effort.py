@@ -10,7 +10,7 @@ from typing import Literal
 
 from edgeguard.errors import UsageError
 
-__all__ = ["DEFAULT_EFFORT", "EFFORTS", "PLAIN", "REFINEMENTS", "Effort", "EffortName", "chosen"]
+__all__ = ["DEFAULT_EFFORT", "EFFORTS", "PLAIN", "REFINEMENTS", "Effort", "EffortName", "check_for_tflite", "chosen"]
 
 EffortName = Literal["fast", "balanced", "best"]
 
@@ -56,3 +56,16 @@ def chosen(name: EffortName, added: tuple[str, ...] = (), left_out: tuple[str, .
             raise UsageError(f"{refinement} is both added and left out", fix="Name it once: --with or --without")
     wanted = ({*effort.refinements} | {*added}) - {*left_out}
     return Effort(effort.observer, tuple(each for each in REFINEMENTS if each in wanted), effort.measured)
+
+
+def check_for_tflite(effort: Effort) -> None:
+    """A TFLite network has the integers of its ONNX twin only while both have the same float weights.
+
+    :raises UsageError: a refinement changes those of the twin.
+    """
+    if "equalize" in effort.refinements:
+        raise UsageError(
+            "equalize scales the channels of an ONNX network, which TFLite's do not follow",
+            where="--with",
+            fix="Leave it out, or export ONNX (--format onnx)",
+        )

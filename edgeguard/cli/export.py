@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from edgeguard.artifact import LAB_TABLE, lab_directory
-from edgeguard.calibration.effort import DEFAULT_EFFORT, EFFORTS, REFINEMENTS, EffortName, chosen
+from edgeguard.calibration.effort import DEFAULT_EFFORT, EFFORTS, REFINEMENTS, EffortName, check_for_tflite, chosen
 from edgeguard.calibration.observers import OBSERVERS
 from edgeguard.cli.console import Console, print_json
 from edgeguard.cli.defending import defense_options
@@ -174,6 +174,8 @@ def export(
     on_integers = defended and answers_from_table(name)
     ending = head or ("int8" if on_integers else "float")
     work = chosen(effort, added, left_out)
+    if "tflite" in formats:
+        check_for_tflite(work)
     with Console() as console:
         request = ExportRequest(
             load=LoadRequest(model, arch, arch_arg, input_shape, trust_pickle),

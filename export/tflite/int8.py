@@ -15,6 +15,7 @@ from edgeguard.export.tflite.checks import tflite_integer_share
 from edgeguard.export.tflite.matching import kept_tensors, match
 from edgeguard.export.tflite.quantize import quantize_tflite
 from edgeguard.export.tflite.ranges import ranges_for
+from edgeguard.export.tflite.refined import refined_like
 
 __all__ = ["TfliteInt8", "to_int8"]
 
@@ -28,17 +29,20 @@ class TfliteInt8:
 
     :param data: its file's content.
     :param measured: the tensors that the table did not know, whose ranges were measured on the TFLite model.
+    :param left: the ONNX nodes of ``quantized`` whose integers no operator of this model has.
     :param integer_mac_share: share of the multiply-accumulates that run in integer kernels.
     """
 
     data: bytes
     measured: tuple[str, ...]
+    left: tuple[str, ...]
     integer_mac_share: float
 
 
 def to_int8(
     data: bytes,
     model: ModelProto,
+    quantized: ModelProto,
     table: Mapping[str, Range],
     images: DataSet,
     observer: Observer,
@@ -49,10 +53,11 @@ def to_int8(
     input_dtype: Literal["float32", "int8"] = "float32",
     progress: Progress | None = None,
 ) -> TfliteInt8:
-    """Quantize a float TFLite model that edgeguard converted.
+    """Quantize a float TFLite model that edgeguard converted, to the integers of the ONNX model of the same network.
 
     :param data: ends in float logits.
     :param model: the float ONNX model that the table was made from, which ends in the same logits.
+    :param quantized: the int8 ONNX model made from it, on the ranges of ``table``, with 8 bits a weight.
     :param images: the set that the table was made from.
     :param batch: the batch size that the ONNX graph is fixed to, if it is.
     :param keep_float: names of ONNX nodes whose operators stay in float.
@@ -63,6 +68,8 @@ def to_int8(
     """
     matched = match(data, model, next(iter(images.batches(_MATCHED_ON))).inputs, batch)
     kept = kept_tensors(matched, model, keep_float)
+    refined = refined_like(matched, model, quantized)
+    matched = refined.matched
     found = ranges_for(matched, table, images, observer, kept=kept, progress=progress)
     result = quantize_tflite(matched, found.ranges, kept=kept, head=head, input_dtype=input_dtype)
-    return TfliteInt8(result, found.measured, tflite_integer_share(result))
+    return TfliteInt8(result, found.measured, refined.left, tflite_integer_share(result))

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from onnx import ModelProto, TensorProto
+from onnx import ModelProto, NodeProto, TensorProto
 
 from edgeguard.calibration.collect import watch_onnx
 from edgeguard.errors import UsageError
@@ -23,7 +23,7 @@ from edgeguard.export.passes.quantize import probe
 from edgeguard.export.tflite.flatbuffer import pack, unpack
 from edgeguard.export.tflite.watching import watch_tflite
 
-__all__ = ["Matched", "activations", "kept_tensors", "match"]
+__all__ = ["Matched", "activations", "counterpart", "kept_tensors", "match"]
 
 Array = np.ndarray[Any, Any]
 
@@ -87,34 +87,43 @@ def activations(data: bytes) -> tuple[int, ...]:
     )
 
 
-def kept_tensors(matched: Matched, model: ModelProto, keep_float: tuple[str, ...]) -> tuple[str, ...]:
-    """The tensors whose operators compute what some ONNX nodes compute, for what shall stay in float.
+def counterpart(matched: Matched, model: ModelProto, node: NodeProto) -> str | None:
+    """The tensor whose operator computes what an ONNX node computes, if there is one.
 
     A node that TFLite has fused with those after it stands for the operator that they became.
-
-    :param keep_float: names of ONNX nodes.
-    :raises UsageError: there is no such node, or no operator that corresponds to it.
     """
     firsts: dict[str, str] = {}
     for tensor, values in matched.values.items():
         for value in values:
             firsts.setdefault(value, tensor)
+    value = node.output[0]
+    while value not in firsts:
+        users = [each for each in model.graph.node if value in each.input]
+        if len(users) != 1 or users[0].op_type not in _FUSED:
+            return None
+        value = users[0].output[0]
+    return firsts[value]
+
+
+def kept_tensors(matched: Matched, model: ModelProto, keep_float: tuple[str, ...]) -> tuple[str, ...]:
+    """The tensors whose operators compute what some ONNX nodes compute, for what shall stay in float.
+
+    :param keep_float: names of ONNX nodes.
+    :raises UsageError: there is no such node, or no operator that corresponds to it.
+    """
     nodes = {node.name: node for node in model.graph.node}
     kept = []
     for name in keep_float:
         if name not in nodes:
             raise UsageError(f"there is no node {name!r} in the network", where="--keep-float")
-        value = nodes[name].output[0]
-        while value not in firsts:
-            users = [node for node in model.graph.node if value in node.input]
-            if len(users) != 1 or users[0].op_type not in _FUSED:
-                raise UsageError(
-                    f"the node {name!r} has no counterpart in the TFLite model",
-                    where="--keep-float",
-                    fix="Name its neighbours",
-                )
-            value = users[0].output[0]
-        kept.append(firsts[value])
+        tensor = counterpart(matched, model, nodes[name])
+        if tensor is None:
+            raise UsageError(
+                f"the node {name!r} has no counterpart in the TFLite model",
+                where="--keep-float",
+                fix="Name its neighbours",
+            )
+        kept.append(tensor)
     return tuple(kept)
 
 

@@ -1,16 +1,18 @@
-"""The network of the main job in TFLite: converted, and in int8 on the ranges of its ONNX twin."""
+"""The network of the main job in TFLite: converted, and in int8 with the ranges and the weights of its ONNX twin."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from edgeguard.calibration.effort import check_for_tflite
 from edgeguard.calibration.observers import find_observer
 from edgeguard.calibration.sets import DataSet
 from edgeguard.errors import BadModel, GuardFailed
 from edgeguard.export.found_head import LOGITS
 from edgeguard.export.loading import LoadedModel
-from edgeguard.export.max_drop import float_nodes
-from edgeguard.export.network import Network, calibrated, calibration_facts, sample, step_of
+from edgeguard.export.network import Network, calibration_facts, in_integers, sample, step_of
 from edgeguard.export.onnx_graph import OnnxGraph
 from edgeguard.export.prepare import Prepared
 from edgeguard.export.request import ExportRequest, QuantizationChoice, Reporter
@@ -60,28 +62,37 @@ def quantized_tflite(
 ) -> Network:
     """The network in int8, ending in float logits that come from integers.
 
-    :param twin: the same network in ONNX, whose calibration table gives the ranges.
+    :param twin: the same network in ONNX. It is quantized and refined, and what it then holds goes into this file, too.
     :param data: the calibration set, as the torch network takes it.
     :param batch: the batch size that the twin is fixed to.
     :param validation: other images, as the torch network takes them. What has to stay in float is judged by the twin,
         so that both formats keep the same layers.
+    :raises UsageError: a refinement is none for TFLite.
     :raises GuardFailed: kernels disagree about its answers.
     """
-    table = calibrated(request, choice, twin, data, batch, reporter)
-    kept = float_nodes(choice, request.target, twin, table.ranges, data, validation, batch, reporter)
-    reporter.step(f"quantizing for {request.target.name}, in TFLite")
+    check_for_tflite(choice.effort)
+    # LiteRT's kernels never saturate, so that its weights have 8 bits on every device.
+    target = replace(request.target, reduce_range=False)
+    onnx = in_integers(replace(request, target=target), choice, twin, data, batch, reporter, validation)
+    reporter.step(f"quantizing for {target.name}, in TFLite")
     made = to_int8(
         exact.graph.data,
-        twin.graph.model,
-        table.ranges,
+        onnx.network,
+        onnx.quantized,
+        onnx.ranges,
         data,
         find_observer(request.calibration.observer),
         batch=batch,
-        keep_float=kept,
+        keep_float=onnx.kept_float,
         progress=reporter.progress,
     )
+    if made.left and onnx.refinements:
+        reporter.warn(
+            f"{len(made.left)} layers have no counterpart in the TFLite model and stay unrefined there: "
+            f"{', '.join(made.left)}"
+        )
     graph = TfliteGraph(made.data)
-    step = step_of(table.ranges[LOGITS])
+    step = step_of(onnx.ranges[LOGITS])
     difference = _kernel_difference(graph, laid_out(sample(data, _COMPARED))) / step
     if difference > _KERNEL_STEPS:
         raise GuardFailed(
@@ -94,14 +105,15 @@ def quantized_tflite(
         per_channel=True,
         reduce_range=False,
         head=choice.head,
-        kept_float=kept,
+        kept_float=onnx.kept_float,
         integer_mac_share=made.integer_mac_share,
         optimizer_max_steps=difference,
         float_bytes=len(exact.graph.data),
         int8_bytes=len(graph.data),
+        refinements=onnx.refinements,
     )
-    facts_of_set = calibration_facts(table, data)
-    return Network(graph, graph.runner(1), exact.classes, step, facts, facts_of_set, table)
+    facts_of_set = calibration_facts(onnx.table, data)
+    return Network(graph, graph.runner(1), exact.classes, step, facts, facts_of_set, onnx.table)
 
 
 def _kernel_difference(graph: TfliteGraph, inputs: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> float:

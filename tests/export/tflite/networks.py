@@ -1,12 +1,17 @@
-"""A torch network with what :class:`tests.networks.Tiny` lacks, for the conversion to TFLite."""
+"""Networks for the conversion to TFLite: a torch one with what :class:`tests.networks.Tiny` lacks, and ONNX ones that
+TFLite's converter would have written otherwise."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from onnx import ModelProto, numpy_helper
 from torch import nn
 from torch.nn import functional as F
 
-__all__ = ["Branches", "branches"]
+from tests.export.graphs import node
+
+__all__ = ["Branches", "branches", "halved"]
 
 
 class Branches(nn.Module):
@@ -42,3 +47,18 @@ def branches() -> Branches:
         network.dense.weight.mul_(8)
         network.train()(torch.randn(64, 3, 16, 16))
     return network.eval()
+
+
+def halved(model: ModelProto) -> ModelProto:
+    """The same network, its last layer halved and doubled again behind it."""
+    result = ModelProto()
+    result.CopyFrom(model)
+    graph = result.graph
+    last = next(each for each in graph.node if each.output[0] == "logits")
+    for tensor in graph.initializer:
+        if tensor.name in last.input:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) / 2, tensor.name))
+    graph.initializer.append(numpy_helper.from_array(np.array(2, np.float32), "two"))
+    last.output[0] = "half"
+    graph.node.append(node("Mul", ["half", "two"], "logits"))
+    return result
