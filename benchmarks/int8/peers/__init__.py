@@ -1,0 +1,1 @@
+"""One file a quantizer: ``quantize(job)``. Each is imported in the environment of its quantizer only."""
