@@ -109,8 +109,7 @@ class CalibrationFacts:
 class RefinementFacts:
     """What a refinement of the int8 network did, on calibration images.
 
-    :param sqnr_before: of the logits against the float network's, in dB; ``None`` where nothing was measured, or nothing
-        differs.
+    :param sqnr_before: of the logits against the float network's, in dB; ``None`` if nothing was measured or differs.
     :param sqnr_after: the same with the refinement.
     :param kept: whether it stayed.
     """
