@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from edgeguard.artifact import LAB_TABLE, open_artifact
+from edgeguard.calibration.effort import EFFORTS
 from edgeguard.runtimes import load
 from tests.artifacts import random_images
 from tests.cli.inprocess import Here
@@ -29,7 +30,7 @@ def network(desk: Path) -> None:
 @needs_litert_torch
 @pytest.mark.usefixtures("network")
 def test_both_formats_on_one_table(desk: Path) -> None:
-    done = edgeguard("export", "model.pt2", *USUAL, "--format", "tflite,onnx")
+    done = edgeguard("export", "model.pt2", *USUAL, "--format", "tflite,onnx", "--effort", "balanced")
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("calibrating on") == 1
     one, other = json.loads(done.stdout)["artifacts"]
@@ -40,6 +41,8 @@ def test_both_formats_on_one_table(desk: Path) -> None:
     assert set(other["lab"]) == {LAB_TABLE, "float.tflite", "int8.tflite"}
     assert {"litert-torch", "ai-edge-quantizer", "ai-edge-litert"} <= set(other["tools"])
     assert other["quantization"]["integer_mac_share"] == 1
+    assert [each["name"] for each in other["quantization"]["refinements"]] == [*EFFORTS["balanced"].refinements]
+    assert other["quantization"]["refinements"] == one["quantization"]["refinements"]
     for artifact in (one, other):
         verified = edgeguard("verify", artifact["artifact"])
         assert verified.returncode == 0, verified.stderr
@@ -71,6 +74,13 @@ def test_another_format_is_unknown(here: Here) -> None:
     done = here("export", "model.onnx", *USUAL, "--format", "tensorflow")
     assert done.code == 2
     assert "'tensorflow' is not one of onnx, tflite" in done.err
+
+
+def test_what_scales_the_channels_of_onnx_networks_alone_is_refused(desk: Path, here: Here) -> None:
+    done = here("export", "model.onnx", *USUAL, "--format", "onnx,tflite", "--with", "equalize")
+    assert done.code == 2
+    assert "equalize scales the channels of an ONNX network, which TFLite's do not follow" in done.err
+    assert not list(desk.glob("*.edgeguard"))
 
 
 def test_what_cannot_be_converted_is_told_what_can(desk: Path, here: Here) -> None:
