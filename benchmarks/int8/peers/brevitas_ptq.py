@@ -52,6 +52,10 @@ def quantize(job: Job) -> None:
         scale_factor_type="float_scale",
         quant_format="int",
     )
+    quantized.eval()
+    with torch.no_grad():
+        # Weights' scales are taken in the first run that is not a calibration.
+        quantized(images[:2])
     calibrate(batches, quantized)
     if recommended:
         apply_gptq(batches, quantized, act_order=False, use_quant_activations=False, create_weight_orig=True)
