@@ -183,7 +183,8 @@ def _summarise(tensors: Sequence[str], low: Array, high: Array, counts: Array | 
     worst: HalvesReport | None = None
     for index, name in enumerate(tensors):
         bottom, top = float(low[index].min()), float(high[index].max())
-        whole = observer.range(TensorStats(bottom, top, None if counts is None else counts[index].sum(axis=0)))
+        stats = TensorStats(bottom, top, None if counts is None else counts[index].sum(axis=0))
+        whole = observer.range(stats).off_ties
         ranges[name] = whole
         if low.shape[1] == 1:
             continue

@@ -15,6 +15,10 @@ Array = np.ndarray[Any, Any]
 
 BINS = 2048
 LEVELS = 256
+# How near to halfway between two levels zero is called a tie, and what a range is multiplied with then: over 256 levels
+# the two grids come to lie two steps apart, so that values fall anywhere between levels.
+_TIE = 0.01
+_WIDER = 1 + 2 / 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,19 @@ class Range:
         """
         if not (np.isfinite(self.low) and np.isfinite(self.high)) or not self.low <= 0 <= self.high:
             raise BadData(f"[{self.low}, {self.high}] is no quantization range: it must be finite and hold zero")
+
+    @property
+    def off_ties(self) -> Range:
+        """A range that is a little wider where zero lies halfway between two of its levels.
+
+        Zero must be a level, so all levels then move by half a step. Pixels of -1 to 1 come in steps of 2/255 that
+        have no zero either: on a grid of the same step each would lie exactly between two levels, which is as wrong as
+        can be, and engines break such ties differently.
+        """
+        span = self.high - self.low
+        if not span or abs(-self.low / span * (LEVELS - 1) % 1 - 0.5) > _TIE:
+            return self
+        return Range(self.low * _WIDER, self.high * _WIDER)
 
     @classmethod
     def covering(cls, low: float, high: float) -> Range:

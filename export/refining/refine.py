@@ -38,13 +38,15 @@ def refined(
         return draft, ()
     require("torch", "export")
     from edgeguard.export.refining.registry import REFINERS
+    from edgeguard.export.refining.threads import one_thread
 
     names = [name for name in effort.refinements if name in REFINERS]
     facts = []
     before = fidelity_of(draft, trial) if effort.measured and names else None
     for name in names:
         reporter.step(f"refining: {name}")
-        better = REFINERS[name].refine(draft, trial)
+        with one_thread():
+            better = REFINERS[name].refine(draft, trial)
         after = fidelity_of(better, trial) if effort.measured else None
         kept = before is None or after is None or after.mse < before.mse
         facts.append(RefinementFacts(name, _decibels(before), _decibels(after), kept))

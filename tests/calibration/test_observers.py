@@ -218,3 +218,28 @@ def test_finding_an_observer() -> None:
     assert observer_parameters(MinMax()) == {}
     with pytest.raises(UsageError, match=r"no observer 'histogram'.*entropy"):
         find_observer("histogram")
+
+
+def test_pixels_around_zero_do_not_all_lie_between_two_levels() -> None:
+    """Pixels of -1 to 1 are odd multiples of half a step of their own range. On a grid a little coarser their errors
+    are spread evenly: the mean square of a uniform error, a twelfth of a squared step, where ties have a fourth."""
+    pixels = (2 * np.arange(256) - 255) / 255
+
+    def error(limits: Range) -> float:
+        scale = (limits.high - limits.low) / 255
+        zero = round(-limits.low / scale)
+        steps = np.clip(np.rint(pixels / scale) + zero, 0, 255) - zero
+        return float(np.square(steps * scale - pixels).mean() / scale**2)
+
+    tied = Range(-1.0, 1.0)
+    assert error(tied) == pytest.approx(1 / 4, rel=1e-6)
+    assert error(tied.off_ties) == pytest.approx(1 / 12, rel=0.1)
+
+
+@given(low=st.floats(-1e3, 0), high=st.floats(0, 1e3))
+def test_a_range_is_widened_only_where_zero_lies_between_two_levels(low: float, high: float) -> None:
+    limits = Range(low, high)
+    tied = high > low and abs(-low / (high - low) * 255 % 1 - 0.5) <= 0.01
+    assert (limits.off_ties != limits) == tied
+    assert limits.off_ties.low <= limits.low
+    assert limits.off_ties.high >= limits.high
