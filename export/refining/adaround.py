@@ -19,6 +19,7 @@ from edgeguard.export.refining.gptq import levels_by_feedback
 from edgeguard.export.refining.layers import QuantizedLayer, limit_of
 from edgeguard.export.refining.partial import Trial
 from edgeguard.export.refining.rounding import refine_layers
+from edgeguard.export.refining.threads import one_thread
 
 __all__ = ["AdaRound", "levels_by_adaround"]
 
@@ -56,7 +57,8 @@ def levels_by_adaround(layer: QuantizedLayer, covariance: Array) -> Array:
     weights = (layer.weight / layer.scale[:, None]).reshape(groups, -1, size)
     limit = limit_of(layer)
     mean = np.maximum(np.einsum("gss->g", covariance) / size, _TINY)
-    learned = _learned(torch.from_numpy(weights), torch.from_numpy(covariance / mean[:, None, None]), limit)
+    with one_thread():
+        learned = _learned(torch.from_numpy(weights), torch.from_numpy(covariance / mean[:, None, None]), limit)
     others = levels_by_feedback(layer, covariance), layer.integers.levels
     candidates = np.stack([learned, *(each.reshape(weights.shape) for each in others)])
     errors = candidates - weights

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-import torch
+import numpy as np
 from onnx import NodeProto, helper
-from torch.nn import functional as F
 
 __all__ = ["Geometry", "geometry_of"]
+
+Array = np.ndarray[Any, Any]
 
 _IMAGES = 4
 
@@ -28,18 +30,31 @@ class Geometry:
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)
     dilations: tuple[int, int] = (1, 1)
 
-    def windows(self, inputs: torch.Tensor) -> torch.Tensor:
+    def windows(self, inputs: Array) -> Array:
         """What weights ``[outputs of a group, size]`` are multiplied with, ``[groups, size, windows]``.
 
         :param inputs: ``[n, channels, height, width]``, or ``[n, channels]`` for a matrix product.
         """
         if self.kernel is None:
             return inputs.T[None]
+        # n, channels, rows, columns, and within a window its rows and columns.
+        seen = self._seen(inputs).transpose(1, 4, 5, 0, 2, 3)
+        return np.asarray(seen.reshape(self.groups, len(seen) // self.groups * self.kernel[0] * self.kernel[1], -1))
+
+    def mean_window(self, inputs: Array) -> Array:
+        """The mean of all windows, ``[groups, size]``; see :meth:`windows`."""
+        if self.kernel is None:
+            return inputs.mean(axis=0)[None]
+        return np.asarray(self._seen(inputs).mean(axis=(0, 2, 3)).reshape(self.groups, -1))
+
+    def _seen(self, inputs: Array) -> Array:
+        assert self.kernel is not None
         above, left, below, right = self.pads
-        padded = F.pad(inputs, (left, right, above, below))
-        found = F.unfold(padded, self.kernel, dilation=self.dilations, stride=self.strides)
-        size = found.shape[1] // self.groups
-        return found.reshape(len(inputs), self.groups, size, -1).permute(1, 2, 0, 3).reshape(self.groups, size, -1)
+        padded = np.pad(inputs, ((0, 0), (0, 0), (above, below), (left, right)))
+        extent = [step * (size - 1) + 1 for size, step in zip(self.kernel, self.dilations, strict=True)]
+        views = np.lib.stride_tricks.sliding_window_view(padded, extent, axis=(2, 3))
+        (down, across), (row, column) = self.strides, self.dilations
+        return views[:, :, ::down, ::across, ::row, ::column]
 
 
 def geometry_of(node: NodeProto, weight_shape: tuple[int, ...]) -> Geometry | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from onnx import ModelProto
 
 from edgeguard.export.refining.layers import QuantizedLayer
@@ -35,8 +34,7 @@ def mean_inputs(trial: Trial, network: ModelProto, names: tuple[str, ...]) -> tu
 
 def mean_windows(layer: QuantizedLayer, mean_input: Array) -> Array:
     """The mean of the windows that a layer sees, float64 ``[groups, size]``; borders are as they are padded."""
-    windows = layer.geometry.windows(torch.from_numpy(mean_input)[None])
-    return np.asarray(windows.mean(dim=2).numpy())
+    return layer.geometry.mean_window(mean_input[None])
 
 
 def outputs_of(layer: QuantizedLayer, weight: Array, windows: Array) -> Array:
@@ -52,21 +50,21 @@ def covariance_of(trial: Trial, quantized: ModelProto, layer: QuantizedLayer, me
     :param means: of its windows there, ``[groups, size]``.
     """
     groups, size = means.shape
-    total = torch.zeros((groups, size, size), dtype=torch.float64)
-    centre = torch.from_numpy(means.astype(np.float32))[:, :, None]
+    total = np.zeros((groups, size, size))
+    centre = means.astype(np.float32)[:, :, None]
     count = 0
     for (inputs,) in trial.values(quantized, (layer.input,)):
         if count >= _WINDOWS:
             break
-        for part in _parts(torch.from_numpy(inputs), size * groups):
+        for part in _parts(inputs, size * groups):
             windows = layer.geometry.windows(part) - centre
-            total += (windows @ windows.transpose(1, 2)).double()
+            total += windows @ windows.transpose(0, 2, 1)
             count += windows.shape[2]
-    return np.asarray((total / max(count, 1)).numpy())
+    return total / max(count, 1)
 
 
-def _parts(inputs: torch.Tensor, size: int) -> tuple[torch.Tensor, ...]:
+def _parts(inputs: Array, size: int) -> list[Array]:
     """Inputs in parts whose windows take no more than a bounded amount of memory, as long as one image does not."""
-    positions = inputs[0, 0].numel() if inputs.ndim > 2 else 1
-    parts: tuple[torch.Tensor, ...] = inputs.split(max(1, _HELD // max(1, size * positions)))
-    return parts
+    positions = inputs[0, 0].size if inputs.ndim > 2 else 1
+    at_once = max(1, _HELD // max(1, size * positions))
+    return [inputs[start : start + at_once] for start in range(0, len(inputs), at_once)]

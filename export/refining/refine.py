@@ -12,8 +12,8 @@ from edgeguard.calibration.effort import Effort
 from edgeguard.export.fidelity import Compared, Fidelity
 from edgeguard.export.refining.draft import Draft
 from edgeguard.export.refining.partial import Trial
+from edgeguard.export.refining.registry import REFINERS, refiner
 from edgeguard.export.request import Reporter
-from edgeguard.extras import require
 from edgeguard.manifest import RefinementFacts
 
 __all__ = ["IMAGES", "fidelity_of", "refined"]
@@ -33,20 +33,12 @@ def refined(
 
     :param trial: inputs of the calibration set, to work and to measure on.
     """
-    # Torch comes with them, and is not needed for more than them where a network came as ONNX.
-    if not effort.refinements:
-        return draft, ()
-    require("torch", "export")
-    from edgeguard.export.refining.registry import REFINERS
-    from edgeguard.export.refining.threads import one_thread
-
     names = [name for name in effort.refinements if name in REFINERS]
     facts = []
     before = fidelity_of(draft, trial) if effort.measured and names else None
     for name in names:
         reporter.step(f"refining: {name}")
-        with one_thread():
-            better = REFINERS[name].refine(draft, trial)
+        better = refiner(name).refine(draft, trial)
         after = fidelity_of(better, trial) if effort.measured else None
         kept = before is None or after is None or after.mse < before.mse
         facts.append(RefinementFacts(name, _decibels(before), _decibels(after), kept))

@@ -3,16 +3,27 @@
 
 from __future__ import annotations
 
-from edgeguard.export.refining.adaround import AdaRound
-from edgeguard.export.refining.bias import FastBias, FullBias
-from edgeguard.export.refining.clip import ClipWeights
+import importlib
+
 from edgeguard.export.refining.draft import Refinement
-from edgeguard.export.refining.gptq import Gptq
-from edgeguard.export.refining.ranges import SearchRanges
 
-__all__ = ["REFINERS"]
+__all__ = ["REFINERS", "refiner"]
 
+_HERE = "edgeguard.export.refining"
+# Modules and classes: one of them loads torch, which takes longer than all that the others do for a small network.
 # Equalization is none of them: it changes the float network, before ranges are taken.
-REFINERS: dict[str, Refinement] = {
-    each.name: each for each in (ClipWeights(), SearchRanges(), FastBias(), FullBias(), Gptq(), AdaRound())
+REFINERS: dict[str, tuple[str, str]] = {
+    "clip-weights": ("clip", "ClipWeights"),
+    "search-ranges": ("ranges", "SearchRanges"),
+    "fast-bias": ("bias", "FastBias"),
+    "bias": ("bias", "FullBias"),
+    "gptq": ("gptq", "Gptq"),
+    "adaround": ("adaround", "AdaRound"),
 }
+
+
+def refiner(name: str) -> Refinement:
+    """The refinement of this name, which must be one of :data:`REFINERS`."""
+    module, kind = REFINERS[name]
+    made: Refinement = getattr(importlib.import_module(f"{_HERE}.{module}"), kind)()
+    return made

@@ -44,15 +44,17 @@ def test_windows_of_a_convolution(
     )
     geometry = geometry_of(node, tuple(weight.shape))
     assert geometry is not None
-    windows = geometry.windows(inputs)
-    found = torch.bmm(weight.reshape(groups, 8 // groups, -1), windows)
+    windows = geometry.windows(inputs.numpy())
+    assert np.allclose(geometry.mean_window(inputs.numpy()), windows.mean(axis=2), atol=1e-5)
+    found = torch.bmm(weight.reshape(groups, 8 // groups, -1), torch.from_numpy(windows))
     wanted = expected.reshape(2, groups, 8 // groups, -1).permute(1, 2, 0, 3).reshape(groups, 8 // groups, -1)
     assert torch.allclose(found, wanted, atol=1e-4)
 
 
 def test_windows_of_a_matrix_product() -> None:
-    inputs = torch.arange(6.0).reshape(2, 3)
-    assert np.array_equal(Geometry().windows(inputs)[0].numpy(), inputs.numpy().T)
+    inputs = np.arange(6.0).reshape(2, 3)
+    assert np.array_equal(Geometry().windows(inputs), inputs.T[None])
+    assert np.array_equal(Geometry().mean_window(inputs), [[1.5, 2.5, 3.5]])
 
 
 def test_what_is_computed_in_another_way_has_no_geometry() -> None:

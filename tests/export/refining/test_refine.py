@@ -7,13 +7,14 @@ import pytest
 from edgeguard.calibration.effort import EFFORTS, PLAIN, REFINEMENTS, Effort
 from edgeguard.export.refining.equalize import Equalize
 from edgeguard.export.refining.refine import fidelity_of, refined
-from edgeguard.export.refining.registry import REFINERS
+from edgeguard.export.refining.registry import REFINERS, refiner
 from tests.export.refining.drafts import TRIAL, draft_of
 from tests.export.requests import Heard
 
 
 def test_every_name_is_a_refinement_and_every_refinement_has_a_name() -> None:
     assert {*REFINERS, Equalize.name} == {*REFINEMENTS}
+    assert [refiner(name).name for name in REFINERS] == [*REFINERS]
 
 
 @pytest.mark.parametrize("name", [name for name in EFFORTS if name != "best"])
