@@ -25,7 +25,7 @@ from benchmarks.int8.latency import latencies
 from benchmarks.int8.logits import logits_of
 from benchmarks.int8.registry import PEERS
 from benchmarks.int8.report import Line, lines_of, table, to_json
-from benchmarks.int8.rows import Row, row
+from benchmarks.int8.rows import Row, is_done, row
 from benchmarks.int8.seconds import Beside, beside, in_markdown
 from benchmarks.int8.subjects import CALIBRATED_ON, KNOWN, Subject, given, known
 
@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--test", type=Path, help=".npz of finished inputs x and labels y")
     parser.add_argument("--only", nargs="+", metavar="QUANTIZER[-SETTINGS]", help="these rows; default: all")
     parser.add_argument("--minutes", type=float, default=60.0, help="longest that one row may take to quantize")
+    parser.add_argument("--done", action="store_true", help="only rows that are done already")
     parser.add_argument("--no-latency", action="store_true", help="do not time the networks")
     parser.add_argument("--repeats", type=int, default=7, help="of our quickest export beside quantize_static")
     parser.add_argument("--write", action="store_true", help=f"write results/{RESULT.name} and the .json beside it")
@@ -54,7 +55,7 @@ def main() -> None:
     floats: dict[str, float] = {}
     subjects = list(_subjects(options, work))
     for subject in subjects:
-        rows = list(_rows(subject, work, options.only, 60 * options.minutes))
+        rows = list(_rows(subject, work, options))
         models = {each.place.name: each.model for each in rows if not each.why}
         timed = {} if options.no_latency or not models else latencies(subject, models, work)
         floats[subject.name], lines[subject.name] = lines_of(subject, rows, _exact(subject, work), timed)
@@ -77,14 +78,17 @@ def _subjects(options: argparse.Namespace, work: Path) -> Iterable[Subject]:
         yield given(name, Path(file).resolve(), options.calibration.resolve(), options.test, work / "data")
 
 
-def _rows(subject: Subject, work: Path, only: list[str] | None, limit_s: float) -> Iterable[Row]:
+def _rows(subject: Subject, work: Path, options: argparse.Namespace) -> Iterable[Row]:
     for peer in PEERS:
         for settings in peer.settings:
-            if only is None or {peer.name, f"{peer.name}-{settings}"} & set(only):
-                made = row(subject, peer, settings, work, limit_s, SEED)
-                took = made.why or (f"{made.spent.seconds:.1f} s" if made.spent else "")
-                print(f"{subject.name} {peer.name} {settings}: {took}", file=sys.stderr, flush=True)
-                yield made
+            if options.only is not None and not {peer.name, f"{peer.name}-{settings}"} & set(options.only):
+                continue
+            if options.done and not is_done(subject, peer, settings, work):
+                continue
+            made = row(subject, peer, settings, work, 60 * options.minutes, SEED)
+            took = made.why or (f"{made.spent.seconds:.1f} s" if made.spent else "")
+            print(f"{subject.name} {peer.name} {settings}: {took}", file=sys.stderr, flush=True)
+            yield made
 
 
 def _exact(subject: Subject, work: Path) -> np.ndarray:

@@ -17,7 +17,7 @@ from benchmarks.int8.logits import ending_in_logits, logits_of
 from benchmarks.int8.registry import Peer
 from benchmarks.int8.subjects import Subject
 
-__all__ = ["Row", "row"]
+__all__ = ["Row", "is_done", "row"]
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,27 @@ def row(subject: Subject, peer: Peer, settings: str, work: Path, limit_s: float,
 
     :param limit_s: longest that quantizing may take.
     """
-    place = work / subject.name / f"{peer.name}-{settings}"
-    kept = place.with_suffix(".json")
+    place = _place(subject, peer, settings, work)
+    kept = _kept(place)
     if kept.exists():
         return _read(kept, place)
     place.parent.mkdir(parents=True, exist_ok=True)
     made = _made(subject, peer, settings, place, work, limit_s, seed)
     made.write(kept)
     return made
+
+
+def is_done(subject: Subject, peer: Peer, settings: str, work: Path) -> bool:
+    """Whether :func:`row` would find it in the work directory."""
+    return _kept(_place(subject, peer, settings, work)).exists()
+
+
+def _place(subject: Subject, peer: Peer, settings: str, work: Path) -> Path:
+    return work / subject.name / f"{peer.name}-{settings}"
+
+
+def _kept(place: Path) -> Path:
+    return place.with_suffix(".json")
 
 
 def _made(subject: Subject, peer: Peer, settings: str, place: Path, work: Path, limit_s: float, seed: int) -> Row:
