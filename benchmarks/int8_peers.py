@@ -126,7 +126,9 @@ All from one float file with BatchNorm folded (Brevitas: the same torch module) 
 end in float logits, and one ONNX Runtime runs them. The interval is of the paired difference, 95 %. SQNR is that of the
 logits over the test set; "of unseen" leaves out the test images that were calibrated on, too (MobileNetV1: there are
 but 500 photos). Latency is that of int8 over float in turn in the same processes, one thread, batch 1. Seconds and MiB
-are those of quantizing, in a fresh process, the imports at its start not timed; ours are those of the whole export."""
+are those of quantizing, in a fresh process, the imports at its start not timed; ours are those of the whole export.
+AIMET's AdaRound has 500 iterations a layer here instead of the 10,000 that it recommends, which would take hours. What
+each of the settings is, the files in `benchmarks/int8/peers` say."""
 _SECONDS = "Fresh processes in turn, both in one environment."
 
 

@@ -36,7 +36,7 @@ PEERS = (
         ("torch", "amd-quark", *_RUNTIME),
         ("default", "recommended", "per-channel", "per-channel-adaround"),
     ),
-    Peer("aimet-onnx", "aimet", ("torch", "aimet-onnx", *_RUNTIME), ("default", "sqnr", "recommended")),
+    Peer("aimet-onnx", "aimet", ("torch", "aimet-onnx", *_RUNTIME), ("default", "sqnr", "adaround")),
     Peer(
         "brevitas",
         "brevitas_ptq",

@@ -1,7 +1,8 @@
 """AIMET's ONNX quantizer.
 
 Its guide recommends cross-layer equalization, then AdaRound with 10,000 iterations a layer, one scale a channel; its
-white paper, ranges that maximise the signal-to-quantization-noise ratio.
+white paper, ranges that maximise the signal-to-quantization-noise ratio. As many iterations take hours for ResNet-20 on
+two cores (found: 18 minutes of one core for each of its first layers): here they are a twentieth.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ __all__ = ["quantize"]
 
 _PER_CHANNEL = Path(aimet_onnx.__file__).parent / "common" / "quantsim_config" / "default_config_per_channel.json"
 _BATCH = 32
-_ITERATIONS = 10_000
+_ITERATIONS = 500
 
 
 def quantize(job: Job) -> None:
-    """Settings: ``default``, ``recommended`` (equalized, AdaRound), ``sqnr`` (equalized, SQNR ranges, no AdaRound)."""
+    """Settings: ``default``, ``sqnr`` (equalized, SQNR ranges), ``adaround`` (equalized, AdaRound)."""
     torch.manual_seed(job.seed)
     images = np.load(job.calibration)
     single = [{"input": image[None]} for image in images]
@@ -38,7 +39,7 @@ def quantize(job: Job) -> None:
         simulated = QuantizationSimModel(
             model, dummy_input=single[0], quant_scheme=scheme, config_file=str(_PER_CHANNEL)
         )
-    if job.settings == "recommended":
+    if job.settings == "adaround":
         batches = [{"input": images[start : start + _BATCH]} for start in range(0, len(images), _BATCH)]
         aimet_onnx.apply_adaround(simulated, batches, num_iterations=_ITERATIONS)
     simulated.compute_encodings(single)
