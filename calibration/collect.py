@@ -8,6 +8,7 @@ in turn to two halves whose ranges are compared (pytorch#45185: accuracy 0-87 % 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,8 @@ Progress = Callable[[int, int], None]
 # Runs a network on inputs ``[n, *input_shape]`` and gives the tensors that are watched, each ``[n, elements]``.
 Watch = Callable[[Array], Sequence[Array]]
 
-BATCH = 8
+# One at a time: a network's activations take far more memory than its weights, and larger blocks are no quicker.
+BATCH = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,8 @@ def _run(watch: Watch, data: DataSet, halves: int, block: int) -> Iterator[tuple
 
 def watch_onnx(probe: Path | bytes, input_name: str, tensors: tuple[str, ...], batch: int | None) -> Watch:
     """Watches tensors of an ONNX model; see :func:`collect` for the parameters."""
-    session = open_session(probe)
+    # However many threads: each number is computed by one of them, so that none of them changes.
+    session = open_session(probe, threads=len(os.sched_getaffinity(0)))
     outputs = [name for name in tensors if name != input_name]
 
     def watch(inputs: Array) -> list[Array]:

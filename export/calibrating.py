@@ -97,6 +97,9 @@ def _sidecar(model: Path) -> Path | None:
 
 def _known(path: Path) -> CalibrationTable | None:
     """The table at ``path``, if there is a readable one; a broken one is measured again, not complained about."""
+    # Reading builds a validator, which takes longer than a small network takes to calibrate.
+    if not path.is_file():
+        return None
     try:
         return load_table(path)
     except EdgeguardError:

@@ -1,4 +1,4 @@
-"""Our quickest export beside plain ``quantize_static``: what each takes from the same float file, in turn."""
+"""Our quickest quantization and export beside plain ``quantize_static``, each from the same float file, in turn."""
 
 from __future__ import annotations
 
@@ -16,51 +16,60 @@ from benchmarks.int8.subjects import Subject
 
 __all__ = ["Beside", "beside", "in_markdown"]
 
-_OURS, _THEIRS = "ours", "onnxruntime_static"
-_SETTINGS = {_OURS: "fast", _THEIRS: "default"}
+_THEIRS = "onnxruntime_static"
+# Modules of :mod:`benchmarks.int8.peers`, what is asked of each, and what the table calls it.
+_SETTINGS = {"ours_alone": "fast", _THEIRS: "default", "ours": "fast"}
+_CALLED = {
+    "ours_alone": "edgeguard, fast: from .onnx to .onnx",
+    _THEIRS: "onnxruntime, quantize_static",
+    "ours": "edgeguard, fast: the whole export",
+}
 
 
 @dataclass(frozen=True)
 class Beside:
-    """Both in fresh processes, in turn; the libraries that each imports at its start are not timed."""
+    """In fresh processes, in turn; the libraries that each imports at its start are not timed.
 
-    ours: tuple[Spent, ...]
-    theirs: tuple[Spent, ...]
+    :param spent: by module, one entry a round.
+    """
 
-    @property
-    def ratio(self) -> float:
-        """Median over pairs of neighbours of our seconds over theirs."""
-        return median(a.seconds / b.seconds for a, b in zip(self.ours, self.theirs, strict=True))
+    spent: dict[str, tuple[Spent, ...]]
+
+    def seconds(self, module: str) -> float:
+        """Median over rounds of its seconds over theirs."""
+        pairs = zip(self.spent[module], self.spent[_THEIRS], strict=True)
+        return median(ours.seconds / theirs.seconds for ours, theirs in pairs)
+
+    def memory(self, module: str) -> float:
+        """Median over rounds of its peak memory over theirs."""
+        pairs = zip(self.spent[module], self.spent[_THEIRS], strict=True)
+        return median(ours.mib / theirs.mib for ours, theirs in pairs)
 
 
 def beside(subject: Subject, work: Path, repeats: int) -> Beside:
-    """Measure; nothing is kept. Both run in this environment, so that they have one ONNX Runtime."""
+    """Measure; nothing is kept. All run in this environment, so that they have one ONNX Runtime."""
     place = work / "beside"
     place.mkdir(parents=True, exist_ok=True)
-    found: dict[str, list[Spent]] = {_OURS: [], _THEIRS: []}
+    found: dict[str, list[Spent]] = {module: [] for module in _SETTINGS}
     for repeat in range(repeats):
-        # Who is first changes from one pair to the next.
-        for peer in (_OURS, _THEIRS) if repeat % 2 else (_THEIRS, _OURS):
-            found[peer].append(_once(subject, peer, place / f"{peer}-{repeat}"))
-    return Beside(tuple(found[_OURS]), tuple(found[_THEIRS]))
+        # Who is first changes from one round to the next.
+        for module in list(_SETTINGS)[:: -1 if repeat % 2 else 1]:
+            found[module].append(_once(subject, module, place / f"{module}-{repeat}"))
+    return Beside({module: tuple(spent) for module, spent in found.items()})
 
 
 def in_markdown(found: Beside) -> str:
     """A table of medians, and the ratios."""
-    rows = [
-        f"| {name} | {median(s.seconds for s in spent):.2f} | {min(s.seconds for s in spent):.2f} "
-        f"| {median(s.mib for s in spent):.0f} |"
-        for name, spent in (("edgeguard, fast", found.ours), ("onnxruntime, quantize_static", found.theirs))
-    ]
-    memory = median(s.mib for s in found.ours) / median(s.mib for s in found.theirs)
+    rows = []
+    for module, spent in found.spent.items():
+        seconds = [each.seconds for each in spent]
+        rows.append(
+            f"| {_CALLED[module]} | {median(seconds):.2f} | {min(seconds):.2f} | {found.seconds(module):.2f} "
+            f"| {median(each.mib for each in spent):.0f} | {found.memory(module):.2f} |"
+        )
+    head = "| | seconds, median | least | ratio | MiB | ratio |\n| --- | ---: | ---: | ---: | ---: | ---: |"
     return "\n".join(
-        [
-            "| | seconds, median | least | MiB |",
-            "| --- | ---: | ---: | ---: |",
-            *rows,
-            "",
-            f"Ratio of seconds, median of {len(found.ours)} pairs: {found.ratio:.2f}; of memory: {memory:.2f}.",
-        ]
+        [head, *rows, "", f"Ratios to `quantize_static`: medians over {len(found.spent[_THEIRS])} rounds."]
     )
 
 

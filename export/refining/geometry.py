@@ -36,15 +36,15 @@ class Geometry:
         :param inputs: ``[n, channels, height, width]``, or ``[n, channels]`` for a matrix product.
         """
         if self.kernel is None:
-            return inputs.T[None]
+            return np.asarray(inputs.T[None])
         # n, channels, rows, columns, and within a window its rows and columns.
-        seen = self._seen(inputs).transpose(1, 4, 5, 0, 2, 3)
+        seen: Array = self._seen(inputs).transpose(1, 4, 5, 0, 2, 3)
         return np.asarray(seen.reshape(self.groups, len(seen) // self.groups * self.kernel[0] * self.kernel[1], -1))
 
     def mean_window(self, inputs: Array) -> Array:
         """The mean of all windows, ``[groups, size]``; see :meth:`windows`."""
         if self.kernel is None:
-            return inputs.mean(axis=0)[None]
+            return np.asarray(inputs.mean(axis=0)[None])
         return np.asarray(self._seen(inputs).mean(axis=(0, 2, 3)).reshape(self.groups, -1))
 
     def _seen(self, inputs: Array) -> Array:

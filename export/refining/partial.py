@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, ValueInfoProto
 
-from edgeguard.calibration.collect import BATCH
 from edgeguard.calibration.data_set import DataSet
 from edgeguard.export.passes.tidy import remove_dead_nodes
 from edgeguard.runtimes.ort_session import open_session
@@ -17,6 +16,8 @@ from edgeguard.runtimes.ort_session import open_session
 __all__ = ["Trial", "leading_to"]
 
 Array = np.ndarray[Any, Any]
+
+_BLOCK = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +39,7 @@ class Trial:
     def blocks(self) -> Iterator[Array]:
         """The inputs, a few at a time; a block of a fixed size is filled up with copies of its last input."""
         left = self.images
-        for each in self.data.batches(self.batch or BATCH):
+        for each in self.data.batches(self.batch or _BLOCK):
             if left <= 0:
                 return
             inputs = each.inputs[:left]
