@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -118,6 +119,8 @@ def _run(job: Job, python: Path, place: Path, limit_s: float) -> tuple[Spent | N
             )
         except subprocess.TimeoutExpired:
             return None, f"not done after {limit_s / 60:.0f} minutes"
+    if -done.returncode in (signal.SIGTERM, signal.SIGINT):
+        raise SystemExit(f"{job.peer} was stopped: nothing is known about it")
     if done.returncode:
         said = log.read_text(errors="replace").strip().splitlines()
         return None, f"fails: {said[-1][:200] if said else done.returncode}"
