@@ -21,7 +21,7 @@ __all__ = ["IMAGES", "fidelity_of", "refined"]
 Array = np.ndarray[Any, Any]
 
 # Calibration inputs that refinements work on: more make them slower, and their means hardly more certain.
-IMAGES = 128
+IMAGES = 256
 
 
 def refined(
