@@ -1,6 +1,6 @@
 """How much is done for an int8 network's accuracy: names only, so that a command can list them without loading torch.
 
-What each refinement does is in the file of the same name below :mod:`edgeguard.export.refining`.
+What each refinement does is in its file below :mod:`edgeguard.export.refining`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from edgeguard.export.refining.draft import Draft
-from edgeguard.export.refining.layers import quantized_layers, rewritten
+from edgeguard.export.refining.layers import integer_layers, rewritten
 from edgeguard.export.refining.moments import mean_inputs, mean_windows, outputs_of
 from edgeguard.export.refining.partial import Trial
 
@@ -28,7 +28,7 @@ class FastBias:
 
     def refine(self, draft: Draft, trial: Trial) -> Draft:
         """The draft with other biases."""
-        layers = quantized_layers(draft.network, draft.quantized)
+        layers = integer_layers(draft.network, draft.quantized)
         sources = tuple(layer.source for layer in layers)
         means = mean_inputs(trial.of_at_most(_FAST), draft.network, sources)
         changes = []
@@ -48,7 +48,7 @@ class FullBias:
     def refine(self, draft: Draft, trial: Trial) -> Draft:
         """The draft with other biases."""
         quantized = draft.quantized
-        layers = quantized_layers(draft.network, quantized)
+        layers = integer_layers(draft.network, quantized)
         exact = mean_inputs(trial, draft.network, tuple(layer.source for layer in layers))
         for layer, mean in zip(layers, exact, strict=True):
             wanted = layer.float_bias + outputs_of(layer, layer.weight, mean_windows(layer, mean))

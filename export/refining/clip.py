@@ -13,7 +13,7 @@ import numpy as np
 from onnx import ModelProto, numpy_helper
 
 from edgeguard.export.refining.draft import Draft
-from edgeguard.export.refining.layers import QuantizedLayer, limit_of, quantized_layers
+from edgeguard.export.refining.layers import QuantizedLayer, integer_layers, limit_of
 from edgeguard.export.refining.partial import Trial
 
 __all__ = ["ClipWeights", "clipped"]
@@ -31,7 +31,7 @@ class ClipWeights:
 
     def refine(self, draft: Draft, trial: Trial) -> Draft:  # noqa: ARG002
         """The draft made of clipped weights."""
-        layers = quantized_layers(draft.network, draft.quantized)
+        layers = integer_layers(draft.network, draft.quantized)
         return draft.from_weights(_with_weights(draft.source, layers))
 
 

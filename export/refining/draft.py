@@ -11,10 +11,10 @@ from onnx import ModelProto
 from edgeguard.calibration.observers import Range
 from edgeguard.export.refining.partial import Trial
 
-__all__ = ["Draft", "Quantizer", "Refinement"]
+__all__ = ["Draft", "Refinement", "ToInt8"]
 
 # Float network and ranges to the quantized network.
-Quantizer = Callable[[ModelProto, Mapping[str, Range]], ModelProto]
+ToInt8 = Callable[[ModelProto, Mapping[str, Range]], ModelProto]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,10 +31,10 @@ class Draft:
     source: ModelProto
     ranges: Mapping[str, Range]
     quantized: ModelProto
-    quantize: Quantizer
+    quantize: ToInt8
 
     @classmethod
-    def of(cls, network: ModelProto, ranges: Mapping[str, Range], quantize: Quantizer) -> Draft:
+    def of(cls, network: ModelProto, ranges: Mapping[str, Range], quantize: ToInt8) -> Draft:
         """The network as it is, every number rounded to the nearest."""
         return cls(network, network, ranges, quantize(network, ranges), quantize)
 

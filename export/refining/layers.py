@@ -12,7 +12,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from edgeguard.export.refining.geometry import Geometry, geometry_of
 
-__all__ = ["Integers", "QuantizedLayer", "limit_of", "quantized_layers", "rewritten"]
+__all__ = ["Integers", "QuantizedLayer", "integer_layers", "limit_of", "rewritten"]
 
 Array = np.ndarray[Any, Any]
 
@@ -73,7 +73,7 @@ class QuantizedLayer:
         return Integers(levels.astype(np.int8), steps.astype(np.int32))
 
 
-def quantized_layers(network: ModelProto, quantized: ModelProto) -> tuple[QuantizedLayer, ...]:
+def integer_layers(network: ModelProto, quantized: ModelProto) -> tuple[QuantizedLayer, ...]:
     """The layers of a quantized network whose integers may be chosen otherwise, in graph order.
 
     Left out is what has no bias, shares its constants with another layer, or is computed in an unusual way.

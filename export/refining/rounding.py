@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgeguard.export.refining.draft import Draft
-from edgeguard.export.refining.layers import QuantizedLayer, quantized_layers, rewritten
+from edgeguard.export.refining.layers import QuantizedLayer, integer_layers, rewritten
 from edgeguard.export.refining.moments import covariance_of, mean_inputs, mean_windows, outputs_of
 from edgeguard.export.refining.partial import Trial
 
@@ -28,7 +28,7 @@ def refine_layers(draft: Draft, trial: Trial, choose: Choose) -> Draft:
     The largest weight of each output stays at the largest level: whoever computes scales from weights finds the same.
     """
     quantized = draft.quantized
-    layers = quantized_layers(draft.network, quantized)
+    layers = integer_layers(draft.network, quantized)
     exact = mean_inputs(trial, draft.network, tuple(layer.source for layer in layers))
     for layer, mean in zip(layers, exact, strict=True):
         (given,) = mean_inputs(trial, quantized, (layer.input,))

@@ -14,7 +14,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from onnx import ModelProto
 
-from edgeguard.export.refining.layers import QuantizedLayer, quantized_layers
+from edgeguard.export.refining.layers import QuantizedLayer, integer_layers
 from edgeguard.export.refining.ranges import tensors_with_scales
 from edgeguard.export.tflite.flatbuffer import builtin, pack, unpack
 from edgeguard.export.tflite.matching import Matched, counterpart
@@ -54,7 +54,7 @@ def refined_like(matched: Matched, model: ModelProto, quantized: ModelProto) -> 
     computed_by = {graph.tensors[each.outputs[0]].name.decode(): each for each in graph.operators}
     nodes = {node.name: node for node in model.graph.node}
     left = []
-    for layer in quantized_layers(model, quantized):
+    for layer in integer_layers(model, quantized):
         operator = computed_by.get(counterpart(matched, model, nodes[layer.name]) or "")
         layout = None if operator is None else _layout(builtin(flat, operator), layer)
         if layout is None or not _computes(flat, operator, layer, layout):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from edgeguard.export.refining.clip import ClipWeights, clipped
-from edgeguard.export.refining.layers import quantized_layers
+from edgeguard.export.refining.layers import integer_layers
 from tests.export.graphs import Array
 from tests.export.refining.drafts import TRIAL, draft_of
 
@@ -39,6 +39,6 @@ def test_the_draft_is_quantized_from_clipped_weights_and_still_compared_with_its
     draft = draft_of()
     after = ClipWeights().refine(draft, TRIAL)
     assert after.network is draft.network
-    for old, new in zip(*(quantized_layers(each.network, each.quantized) for each in (draft, after)), strict=True):
+    for old, new in zip(*(integer_layers(each.network, each.quantized) for each in (draft, after)), strict=True):
         assert np.array_equal(old.weight, new.weight)
         assert (new.scale <= old.scale * (1 + 1e-6)).all()

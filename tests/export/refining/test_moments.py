@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgeguard.calibration.sets import array_set
-from edgeguard.export.refining.layers import quantized_layers
+from edgeguard.export.refining.layers import integer_layers
 from edgeguard.export.refining.moments import covariance_of, mean_inputs, mean_windows, outputs_of
 from edgeguard.export.refining.partial import Trial
 from tests.export.refining.drafts import INPUTS, TRIAL, draft_of
@@ -13,7 +13,7 @@ from tests.export.refining.drafts import INPUTS, TRIAL, draft_of
 
 def test_moments_of_each_layer() -> None:
     draft = draft_of()
-    for layer in quantized_layers(draft.network, draft.quantized):
+    for layer in integer_layers(draft.network, draft.quantized):
         (values,) = zip(*TRIAL.values(draft.quantized, (layer.input,)), strict=True)
         windows = layer.geometry.windows(np.concatenate(values)).astype(np.float64)
         (mean,) = mean_inputs(TRIAL, draft.quantized, (layer.input,))

@@ -13,7 +13,7 @@ from edgeguard.export.refining import adaround
 from edgeguard.export.refining.adaround import AdaRound, levels_by_adaround
 from edgeguard.export.refining.draft import Refinement
 from edgeguard.export.refining.gptq import Gptq, levels_by_feedback
-from edgeguard.export.refining.layers import Integers, QuantizedLayer, limit_of, quantized_layers
+from edgeguard.export.refining.layers import Integers, QuantizedLayer, integer_layers, limit_of
 from edgeguard.export.refining.refine import fidelity_of
 from tests.export.graphs import Array, run
 from tests.export.refining.drafts import INPUTS, TRIAL, draft_of
@@ -24,7 +24,7 @@ def layer(outputs: int, size: int, seed: int, groups: int = 1) -> QuantizedLayer
     rng = np.random.default_rng(seed)
     weight = rng.standard_normal((outputs, size))
     scale = np.abs(weight).max(axis=1) / 127
-    known = quantized_layers(draft_of().network, draft_of().quantized)[0]
+    known = integer_layers(draft_of().network, draft_of().quantized)[0]
     levels = np.rint(weight / scale[:, None]).astype(np.int8)
     return replace(
         known,
@@ -97,7 +97,7 @@ def test_refined_levels_keep_the_largest_weight_and_the_mean_logits(
     monkeypatch.setattr(adaround, "_STEPS", 200)
     draft = draft_of(transposed=False)
     refined = refinement.refine(draft, TRIAL)
-    before, after = (quantized_layers(each.network, each.quantized) for each in (draft, refined))
+    before, after = (integer_layers(each.network, each.quantized) for each in (draft, refined))
     for old, new in zip(before, after, strict=True):
         assert (np.abs(new.integers.levels.astype(int)).max(axis=1) == 127).all()
         assert np.array_equal(old.scale, new.scale)

@@ -16,7 +16,7 @@ from edgeguard.export.grids import grid_of
 from edgeguard.export.passes.base import run_passes
 from edgeguard.export.passes.quantize import Quantize
 from edgeguard.export.refining.draft import Draft
-from edgeguard.export.refining.layers import QuantizedLayer, quantized_layers
+from edgeguard.export.refining.layers import QuantizedLayer, integer_layers
 from edgeguard.export.refining.partial import Trial
 from edgeguard.export.refining.refine import refined
 from edgeguard.export.tflite.flatbuffer import builtin, name_of, pack, unpack
@@ -96,8 +96,8 @@ def tensor_of(both: Both, layer: QuantizedLayer) -> str:
 def test_the_int8_files_weights_are_the_onnx_networks_to_the_bit(
     both: Both, quantized: ModelProto, int8: bytes
 ) -> None:
-    layers = quantized_layers(both.onnx, quantized)
-    nearest = quantized_layers(both.onnx, draft_of(both).quantized)
+    layers = integer_layers(both.onnx, quantized)
+    nearest = integer_layers(both.onnx, draft_of(both).quantized)
     assert len(layers) == LAYERS
     assert not all(np.array_equal(a.integers.levels, b.integers.levels) for a, b in zip(layers, nearest, strict=True))
     for layer in layers:
@@ -108,7 +108,7 @@ def test_the_int8_files_biases_are_the_onnx_networks_within_a_step(
     both: Both, quantized: ModelProto, int8: bytes
 ) -> None:
     compared = 0
-    for layer in quantized_layers(both.onnx, quantized):
+    for layer in integer_layers(both.onnx, quantized):
         _, bias, scale = held(int8, tensor_of(both, layer))
         if scale == pytest.approx(grid_of(both.table[layer.source]).scale):
             assert np.abs(bias - layer.integers.bias).max() <= 1, layer.name
@@ -120,14 +120,14 @@ def test_integers_rounded_to_the_nearest_are_those_of_a_file_that_was_never_refi
     found = refined_like(both.matched, both.onnx, draft_of(both).quantized)
     assert found.left == ()
     one, other = (in_int8(both, matched, both.table) for matched in (found.matched, both.matched))
-    for layer in quantized_layers(both.onnx, draft_of(both).quantized):
+    for layer in integer_layers(both.onnx, draft_of(both).quantized):
         for a, b in zip(held(one, tensor_of(both, layer)), held(other, tensor_of(both, layer)), strict=True):
             assert np.abs(a - b).max() <= 1, layer.name
 
 
 def test_the_float_model_holds_what_the_integers_stand_for(both: Both, quantized: ModelProto) -> None:
     data = refined_like(both.matched, both.onnx, quantized).matched.data
-    for layer in quantized_layers(both.onnx, quantized):
+    for layer in integer_layers(both.onnx, quantized):
         weights, bias, _ = held(data, tensor_of(both, layer))
         np.testing.assert_allclose(weights, layer.rounded, rtol=1e-6)
         np.testing.assert_allclose(bias, layer.integers.bias * layer.bias_scale, rtol=1e-6)
@@ -152,7 +152,7 @@ def test_a_layer_that_no_operator_computes_is_left_as_it_is(both: Both) -> None:
     ranges = {**both.table, "half": Range(both.table["logits"].low / 2, both.table["logits"].high / 2)}
     quantized = run_passes(model, [Quantize(find_target("arm64"), ranges, head="int8")])
     found = refined_like(both.matched, model, quantized)
-    layers = quantized_layers(model, quantized)
+    layers = integer_layers(model, quantized)
     assert len(layers) == LAYERS
     assert found.left == (layers[-1].name,)
     for before, after in zip(held(both.matched.data, "logits"), held(found.matched.data, "logits"), strict=True):
@@ -165,7 +165,7 @@ def test_a_layer_with_another_bias_is_left_as_it_is(both: Both, quantized: Model
     moved = np.frombuffer(bytes(model.buffers[bias.buffer].data), np.float32) + np.float32(0.5)
     model.buffers[bias.buffer].data = np.frombuffer(moved.tobytes(), np.uint8)
     found = refined_like(replace(both.matched, data=pack(model)), both.onnx, quantized)
-    assert found.left == (quantized_layers(both.onnx, quantized)[-1].name,)
+    assert found.left == (integer_layers(both.onnx, quantized)[-1].name,)
     assert np.array_equal(held(found.matched.data, "logits")[1], moved)
 
 
@@ -182,7 +182,7 @@ def test_whoever_shares_a_constant_keeps_it(both: Both, quantized: ModelProto) -
     second.inputs = np.array([*second.inputs[:2], first.inputs[2]], np.int32)
     old = held(both.matched.data, "relu")
     found = refined_like(replace(both.matched, data=pack(model)), both.onnx, quantized)
-    stem, wide, *_ = quantized_layers(both.onnx, quantized)
+    stem, wide, *_ = integer_layers(both.onnx, quantized)
     assert found.left == (wide.name,)
     after = unpack(found.matched.data)
     copied = next(each for each in after.subgraphs[0].tensors if each.name == b"another")
