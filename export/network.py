@@ -24,6 +24,7 @@ from edgeguard.export.onnx_graph import OnnxGraph
 from edgeguard.export.passes.base import run_passes
 from edgeguard.export.passes.quantize import Quantize, quantizable_tensors
 from edgeguard.export.prepare import Prepared
+from edgeguard.export.refining.bias import FastBias
 from edgeguard.export.refining.draft import Draft
 from edgeguard.export.refining.equalize import Equalize
 from edgeguard.export.refining.partial import Trial
@@ -169,16 +170,22 @@ def in_integers(
             "each is an island in float between integers (onnxruntime#12487)"
         )
     table = calibrated(request, choice, prepared, data, batch, reporter)
-    kept = float_nodes(choice, request.target, prepared, table.ranges, data, validation, batch, reporter)
-    reporter.step(f"quantizing for {request.target.name}")
+    trial = Trial(data, min(IMAGES, len(data)), batch)
 
-    def quantizing(ranges: Mapping[str, Range]) -> Quantize:
+    def quantizing(kept: tuple[str, ...], ranges: Mapping[str, Range]) -> Quantize:
         return Quantize(request.target, ranges, keep_float=kept, head=choice.head)
 
-    draft = Draft.of(network, table.ranges, lambda source, ranges: run_passes(source, [quantizing(ranges)]))
-    trial = Trial(data, min(IMAGES, len(data)), batch)
+    def tried(kept: tuple[str, ...]) -> Runner:
+        # Of the refinements the one that takes no time: dozens of choices are tried.
+        draft = Draft.of(network, table.ranges, lambda source, ranges: quantizing(kept, ranges).run(source))
+        corrected = FastBias().refine(draft, trial) if choice.effort.refinements else draft
+        return OnnxGraph(corrected.quantized).runner(batch)
+
+    kept = float_nodes(choice, prepared, tried, data, validation, reporter)
+    reporter.step(f"quantizing for {request.target.name}")
+    draft = Draft.of(network, table.ranges, lambda source, ranges: run_passes(source, [quantizing(kept, ranges)]))
     draft, facts = refined(draft, choice.effort, trial, reporter)
-    quantizing(draft.ranges).ensures(network, draft.quantized)
+    quantizing(kept, draft.ranges).ensures(network, draft.quantized)
     return InIntegers(network, draft.quantized, table, draft.ranges, kept, facts)
 
 

@@ -66,6 +66,7 @@ def undefended(victim: VictimSpec, store: Store, head: Literal["float", "int8"] 
 
     def make(place: Path) -> None:
         load = LoadRequest(victim.model.path, arch, arguments, victim.input_shape)
+        # Without refinements, whose progress must not change what a grid's earlier cells attacked.
         quantization = QuantizationChoice(head) if victim.int8 else None
         place.mkdir()
         export(_request(victim, load, place, quantization, None), _Silent(), prepare=prepare)
