@@ -30,7 +30,7 @@ Progress = Callable[[int, int], None]
 # Runs a network on inputs ``[n, *input_shape]`` and gives the tensors that are watched, each ``[n, elements]``.
 Watch = Callable[[Array], Sequence[Array]]
 
-# One at a time: a network's activations take far more memory than its weights, and larger blocks are no quicker.
+# One at a time: a network's activations take far more memory than its weights, and larger blocks are hardly quicker.
 BATCH = 1
 
 
@@ -98,18 +98,15 @@ def observe(
     high = np.full((len(tensors), halves), -np.inf)
     done = 0
     for values, half in _run(watch, data, halves, block):
-        for index, value in enumerate(values):
-            if not value.size:
-                raise BadModel("is empty: there is nothing to quantize", where=f"tensor {tensors[index]!r}")
-            # Of each image first: taking a half out of the whole would copy it. Not min() and max(): they drop a NaN.
-            least, most = value.min(axis=1), value.max(axis=1)
-            for part in range(halves):
-                mine = half == part
-                if mine.any():
-                    low[index, part] = np.minimum(low[index, part], least[mine].min())
-                    high[index, part] = np.maximum(high[index, part], most[mine].max())
+        _refuse_empty(values, tensors)
+        # Of each image first: taking a half out of the whole would copy it. Arrays' own min and max keep a NaN.
+        least = np.stack([value.min(axis=1) for value in values])
+        most = np.stack([value.max(axis=1) for value in values])
+        for part in np.unique(half):
+            low[:, part] = np.minimum(low[:, part], least[:, half == part].min(axis=1))
+            high[:, part] = np.maximum(high[:, part], most[:, half == part].max(axis=1))
         # Otherwise they would still be in memory while the next block is run.
-        del values, value
+        del values
         done = _report(progress, done + len(half), total)
     for index, name in enumerate(tensors):
         if not (np.isfinite(low[index]).all() and np.isfinite(high[index]).all()):
@@ -124,6 +121,12 @@ def observe(
             del values, value
             done = _report(progress, done + len(half), total)
     return _summarise(tensors, low, high, counts, observer)
+
+
+def _refuse_empty(values: Sequence[Array], tensors: Sequence[str]) -> None:
+    for value, name in zip(values, tensors, strict=True):
+        if not value.size:
+            raise BadModel("is empty: there is nothing to quantize", where=f"tensor {name!r}")
 
 
 def _run(watch: Watch, data: DataSet, halves: int, block: int) -> Iterator[tuple[Sequence[Array], Array]]:
