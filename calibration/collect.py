@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from edgeguard.calibration.extremes import extremes
 from edgeguard.calibration.observers import Observer, Range, TensorStats
 from edgeguard.calibration.observers.base import BINS
 from edgeguard.calibration.sets import DataSet
@@ -72,6 +73,11 @@ def collect(
     :param block: inputs run at once; affects nothing but memory and speed.
     :raises BadModel: a tensor takes a value that is not finite, or the model does not run.
     """
+    if batch is None and not observer.needs_counts:
+        halves = 2 if len(data) > 1 else 1
+        found = extremes(probe, input_name, tensors, data, halves, progress)
+        if found is not None:
+            return _summarise(tensors, *found, None, observer)
     watch = watch_onnx(probe, input_name, tuple(tensors), batch)
     return observe(watch, tensors, data, observer, progress=progress, block=batch or block)
 
