@@ -8,7 +8,6 @@ in turn to two halves whose ranges are compared (pytorch#45185: accuracy 0-87 % 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +18,13 @@ import numpy as np
 from edgeguard.calibration.extremes import extremes
 from edgeguard.calibration.observers import Observer, Range, TensorStats
 from edgeguard.calibration.observers.base import BINS
+from edgeguard.calibration.running import Progress, calibrating_session, report, run_calibrating
 from edgeguard.calibration.sets import DataSet
 from edgeguard.errors import BadModel
-from edgeguard.runtimes.first_line import first_line
-from edgeguard.runtimes.ort_session import open_session
 
 __all__ = ["BATCH", "Collected", "HalvesReport", "Watch", "collect", "observe", "watch_onnx"]
 
 Array = np.ndarray[Any, Any]
-Progress = Callable[[int, int], None]
 # Runs a network on inputs ``[n, *input_shape]`` and gives the tensors that are watched, each ``[n, elements]``.
 Watch = Callable[[Array], Sequence[Array]]
 
@@ -113,7 +110,7 @@ def observe(
             high[:, part] = np.maximum(high[:, part], most[:, half == part].max(axis=1))
         # Otherwise they would still be in memory while the next block is run.
         del values
-        done = _report(progress, done + len(half), total)
+        done = report(progress, done + len(half), total)
     for index, name in enumerate(tensors):
         if not (np.isfinite(low[index]).all() and np.isfinite(high[index]).all()):
             raise BadModel("takes values that are not finite during calibration", where=f"tensor {name!r}")
@@ -125,7 +122,7 @@ def observe(
                 for part in range(halves):
                     counts[index, part] += _histogram(value[half == part], low[index].min(), high[index].max())
             del values, value
-            done = _report(progress, done + len(half), total)
+            done = report(progress, done + len(half), total)
     return _summarise(tensors, low, high, counts, observer)
 
 
@@ -146,18 +143,14 @@ def _run(watch: Watch, data: DataSet, halves: int, block: int) -> Iterator[tuple
 
 def watch_onnx(probe: Path | bytes, input_name: str, tensors: tuple[str, ...], batch: int | None) -> Watch:
     """Watches tensors of an ONNX model; see :func:`collect` for the parameters."""
-    # However many threads: each number is computed by one of them, so that none of them changes.
-    session = open_session(probe, threads=len(os.sched_getaffinity(0)))
+    session = calibrating_session(probe)
     outputs = [name for name in tensors if name != input_name]
 
     def watch(inputs: Array) -> list[Array]:
         count, fed = len(inputs), inputs
         if batch is not None and count < batch:
             fed = np.concatenate([fed, np.repeat(fed[-1:], batch - count, axis=0)])
-        try:
-            values = session.run(outputs, {input_name: fed}) if outputs else []
-        except Exception as error:  # ONNX Runtime raises a dozen unrelated types
-            raise BadModel(f"ONNX Runtime fails while calibrating: {first_line(error)}") from None
+        values = run_calibrating(session, outputs, {input_name: fed}) if outputs else []
         found = dict(zip(outputs, values, strict=True)) | {input_name: fed}
         return [_rows(found[name], len(fed))[:count] for name in tensors]
 
@@ -210,9 +203,3 @@ def _summarise(tensors: Sequence[str], low: Array, high: Array, counts: Array | 
         if worst is None or difference > worst.difference:
             worst = HalvesReport(difference, name)
     return Collected(ranges, worst)
-
-
-def _report(progress: Progress | None, done: int, total: int) -> int:
-    if progress is not None:
-        progress(done, total)
-    return done

@@ -6,17 +6,14 @@ computing them all.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgeguard.calibration.data_set import DataSet
-from edgeguard.errors import BadModel
-from edgeguard.runtimes.first_line import first_line
-from edgeguard.runtimes.ort_session import open_session
+from edgeguard.calibration.running import Progress, calibrating_session, report, run_calibrating
 
 __all__ = ["extremes"]
 
@@ -33,7 +30,7 @@ def extremes(
     tensors: Sequence[str],
     data: DataSet,
     halves: int,
-    progress: Callable[[int, int], None] | None,
+    progress: Progress | None,
 ) -> tuple[Array, Array] | None:
     """The smallest and the largest number of each tensor, float64 ``[tensors, halves]`` each; images are dealt to the
     halves in turn. ``None`` if a sum was not finite: then the tensors themselves have to be looked at.
@@ -42,20 +39,17 @@ def extremes(
     :raises BadModel: the model does not run.
     """
     # Spinning threads burn what idle ones would leave; for a second or two that is worth a third of it.
-    session = open_session(_reducing(probe, tensors), threads=len(os.sched_getaffinity(0)), spinning=True)
+    session = calibrating_session(_reducing(probe, tensors), spinning=True)
     low, high = np.full((2, len(tensors), halves), [[[np.inf]], [[-np.inf]]])
     for index, batch in enumerate(data.batches(1)):
-        try:
-            found = np.array(session.run(None, {input_name: batch.inputs}), np.float64).reshape(3, len(tensors))
-        except Exception as error:  # ONNX Runtime raises a dozen unrelated types
-            raise BadModel(f"ONNX Runtime fails while calibrating: {first_line(error)}") from None
+        values = run_calibrating(session, None, {input_name: batch.inputs})
+        found = np.array(values, np.float64).reshape(len(_REDUCTIONS), len(tensors))
         if not np.isfinite(found).all():
             return None
         part = index % halves
         low[:, part] = np.minimum(low[:, part], found[0])
         high[:, part] = np.maximum(high[:, part], found[1])
-        if progress is not None:
-            progress(index + 1, len(data))
+        report(progress, index + 1, len(data))
     return low, high
 
 

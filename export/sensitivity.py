@@ -16,6 +16,7 @@ import numpy as np
 from onnx import ModelProto
 
 from edgeguard.calibration.data_set import DataSet
+from edgeguard.calibration.running import Progress
 from edgeguard.export.fidelity import Compared, Fidelity
 from edgeguard.export.graph import Runner
 from edgeguard.export.layers import Layer, layers_of
@@ -34,7 +35,6 @@ __all__ = [
 ]
 
 Array = np.ndarray[Any, Any]
-Progress = Callable[[int, int], None]
 # Quantizes a network with some nodes, by name, left in float, and gives what runs it: inputs to float logits.
 Quantizer = Callable[[tuple[str, ...]], Runner]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import onnx
@@ -10,6 +9,7 @@ from onnx import ModelProto
 
 from edgeguard.artifact import LAB_FLOAT, LAB_INT8, LAB_TABLE, Artifact, lab_directory, lab_float
 from edgeguard.calibration.data_set import DataSet
+from edgeguard.calibration.running import Progress
 from edgeguard.calibration.table import load_table
 from edgeguard.errors import UsageError
 from edgeguard.export.graph import Runner
@@ -24,8 +24,6 @@ from edgeguard.runtimes.loading import probe_model
 from edgeguard.targets import find_target
 
 __all__ = ["InspectedLayer", "Inspection", "inspect_artifact", "measure_layers", "measure_parts"]
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

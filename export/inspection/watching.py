@@ -6,7 +6,7 @@ network the integers are watched, so that its kernels stay those that run on a d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from onnx import ModelProto
 
 from edgeguard.calibration.collect import Watch, watch_onnx
 from edgeguard.calibration.data_set import DataSet
+from edgeguard.calibration.running import Progress, report
 from edgeguard.errors import BadModel
 from edgeguard.export.fidelity import decibels
 from edgeguard.export.inspection.facts import OutputGrid, output_grid
@@ -25,7 +26,6 @@ from edgeguard.export.passes.quantize import probe
 __all__ = ["Seen", "watch_layers"]
 
 Array = np.ndarray[Any, Any]
-Progress = Callable[[int, int], None]
 
 _BLOCK = 8
 
@@ -103,14 +103,14 @@ def watch_layers(
                 raise BadModel("takes values that are not finite", where=f"tensor {layer.output!r}")
             mine = sums[layer.name]
             mine.low, mine.high = min(mine.low, float(one.min())), max(mine.high, float(one.max()))
-        done = _report(progress, done + len(block.inputs), total)
+        done = report(progress, done + len(block.inputs), total)
     watch_other = None if deployed is None else _watch(deployed, _tensors(layers, grids), batch)
     for block in data.batches(batch or _BLOCK):
         values = dict(zip(outputs, watch(block.inputs), strict=True))
         others = [None] * len(layers) if watch_other is None else watch_other(block.inputs)
         for layer, other in zip(layers, others, strict=True):
             _add(sums[layer.name], values[layer.output].astype(np.float64), other)
-        done = _report(progress, done + len(block.inputs), total)
+        done = report(progress, done + len(block.inputs), total)
     return {name: _seen(each, deployed is not None) for name, each in sums.items()}
 
 
@@ -151,9 +151,3 @@ def _seen(sums: _Sums, compared: bool) -> Seen:
         None if sums.grid is None else sums.beyond / sums.numbers,
         Histogram(low, high, tuple(int(count) for count in sums.counts)),
     )
-
-
-def _report(progress: Progress | None, done: int, total: int) -> int:
-    if progress is not None:
-        progress(done, total)
-    return done

@@ -6,15 +6,23 @@ Depthwise convolutions need it most: with few weights an output, rounding errors
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
+from onnx import ModelProto
 
 from edgeguard.export.refining.draft import Draft
-from edgeguard.export.refining.layers import integer_layers, rewritten
+from edgeguard.export.refining.layers import QuantizedLayer, integer_layers, rewritten
 from edgeguard.export.refining.moments import mean_inputs, mean_windows, outputs_of
 from edgeguard.export.refining.partial import Trial
 
-__all__ = ["FastBias", "FullBias"]
+__all__ = ["FastBias", "FullBias", "LevelsFor", "layer_by_layer"]
+
+Array = np.ndarray[Any, Any]
+# Levels ``[outputs, size]`` for a layer of the quantized network so far, given the mean of its windows there.
+LevelsFor = Callable[[QuantizedLayer, ModelProto, Array], Array]
 
 # Inputs whose means the fast correction takes: it is for those who want no time spent.
 _FAST = 32
@@ -47,12 +55,19 @@ class FullBias:
 
     def refine(self, draft: Draft, trial: Trial) -> Draft:
         """The draft with other biases."""
-        quantized = draft.quantized
-        layers = integer_layers(draft.network, quantized)
-        exact = mean_inputs(trial, draft.network, tuple(layer.source for layer in layers))
-        for layer, mean in zip(layers, exact, strict=True):
-            wanted = layer.float_bias + outputs_of(layer, layer.weight, mean_windows(layer, mean))
-            (given,) = mean_inputs(trial, quantized, (layer.input,))
-            bias = wanted - outputs_of(layer, layer.rounded, mean_windows(layer, given))
-            quantized = rewritten(quantized, [(layer, layer.holding(layer.integers.levels, bias))])
-        return draft.holding(quantized)
+        return layer_by_layer(draft, trial, lambda layer, _, __: layer.integers.levels)
+
+
+def layer_by_layer(draft: Draft, trial: Trial, levels_for: LevelsFor) -> Draft:
+    """The draft with biases that keep each layer's mean output, layer after layer, and with the levels chosen there."""
+    quantized = draft.quantized
+    layers = integer_layers(draft.network, quantized)
+    exact = mean_inputs(trial, draft.network, tuple(layer.source for layer in layers))
+    for layer, mean in zip(layers, exact, strict=True):
+        (given,) = mean_inputs(trial, quantized, (layer.input,))
+        windows = mean_windows(layer, given)
+        levels = levels_for(layer, quantized, windows)
+        wanted = layer.float_bias + outputs_of(layer, layer.weight, mean_windows(layer, mean))
+        bias = wanted - outputs_of(layer, levels * layer.scale[:, None], windows)
+        quantized = rewritten(quantized, [(layer, layer.holding(levels, bias))])
+    return draft.holding(quantized)

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from onnx import ModelProto
 
+from edgeguard.export.refining.bias import layer_by_layer
 from edgeguard.export.refining.draft import Draft
-from edgeguard.export.refining.layers import QuantizedLayer, integer_layers, rewritten
-from edgeguard.export.refining.moments import covariance_of, mean_inputs, mean_windows, outputs_of
+from edgeguard.export.refining.layers import QuantizedLayer
+from edgeguard.export.refining.moments import covariance_of
 from edgeguard.export.refining.partial import Trial
 
 __all__ = ["refine_layers"]
@@ -27,19 +29,14 @@ def refine_layers(draft: Draft, trial: Trial, choose: Choose) -> Draft:
 
     The largest weight of each output stays at the largest level: whoever computes scales from weights finds the same.
     """
-    quantized = draft.quantized
-    layers = integer_layers(draft.network, quantized)
-    exact = mean_inputs(trial, draft.network, tuple(layer.source for layer in layers))
-    for layer, mean in zip(layers, exact, strict=True):
-        (given,) = mean_inputs(trial, quantized, (layer.input,))
-        windows = mean_windows(layer, given)
-        levels = layer.integers.levels
-        if windows.shape[1] <= _LARGEST:
-            levels = _with_largest(choose(layer, covariance_of(trial, quantized, layer, windows)), levels)
-        wanted = layer.float_bias + outputs_of(layer, layer.weight, mean_windows(layer, mean))
-        bias = wanted - outputs_of(layer, levels * layer.scale[:, None], windows)
-        quantized = rewritten(quantized, [(layer, layer.holding(levels, bias))])
-    return draft.holding(quantized)
+
+    def levels(layer: QuantizedLayer, quantized: ModelProto, windows: Array) -> Array:
+        nearest = layer.integers.levels
+        if windows.shape[1] > _LARGEST:
+            return nearest
+        return _with_largest(choose(layer, covariance_of(trial, quantized, layer, windows)), nearest)
+
+    return layer_by_layer(draft, trial, levels)
 
 
 def _with_largest(levels: Array, nearest: Array) -> Array:

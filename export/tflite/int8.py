@@ -8,8 +8,8 @@ from typing import Literal
 
 from onnx import ModelProto
 
-from edgeguard.calibration.collect import Progress
 from edgeguard.calibration.observers import Observer, Range
+from edgeguard.calibration.running import Progress
 from edgeguard.calibration.sets import DataSet
 from edgeguard.export.tflite.checks import tflite_integer_share
 from edgeguard.export.tflite.matching import kept_tensors, match

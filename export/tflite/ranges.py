@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from edgeguard.calibration.collect import Progress, observe
+from edgeguard.calibration.collect import observe
 from edgeguard.calibration.observers import Observer, Range
+from edgeguard.calibration.running import Progress
 from edgeguard.calibration.sets import DataSet
 from edgeguard.export.tflite.flatbuffer import unpack
 from edgeguard.export.tflite.matching import Matched, activations
