@@ -21,6 +21,7 @@ from edgeguard.calibration.observers.base import BINS
 from edgeguard.calibration.running import Progress, calibrating_session, report, run_calibrating
 from edgeguard.calibration.sets import DataSet
 from edgeguard.errors import BadModel
+from edgeguard.runtimes.blocks import filled_up
 
 __all__ = ["BATCH", "Collected", "HalvesReport", "Watch", "collect", "observe", "watch_onnx"]
 
@@ -70,9 +71,9 @@ def collect(
     :param block: inputs run at once; affects nothing but memory and speed.
     :raises BadModel: a tensor takes a value that is not finite, or the model does not run.
     """
-    if batch is None and not observer.needs_counts:
+    if not observer.needs_counts:
         halves = 2 if len(data) > 1 else 1
-        found = extremes(probe, input_name, tensors, data, halves, progress)
+        found = extremes(probe, input_name, tensors, data, halves, batch, progress)
         if found is not None:
             return _summarise(tensors, *found, None, observer)
     watch = watch_onnx(probe, input_name, tuple(tensors), batch)
@@ -147,9 +148,7 @@ def watch_onnx(probe: Path | bytes, input_name: str, tensors: tuple[str, ...], b
     outputs = [name for name in tensors if name != input_name]
 
     def watch(inputs: Array) -> list[Array]:
-        count, fed = len(inputs), inputs
-        if batch is not None and count < batch:
-            fed = np.concatenate([fed, np.repeat(fed[-1:], batch - count, axis=0)])
+        count, fed = len(inputs), filled_up(inputs, batch)
         values = run_calibrating(session, outputs, {input_name: fed}) if outputs else []
         found = dict(zip(outputs, values, strict=True)) | {input_name: fed}
         return [_rows(found[name], len(fed))[:count] for name in tensors]

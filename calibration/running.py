@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import numpy as np
 
 from edgeguard.errors import BadModel
 from edgeguard.runtimes.first_line import first_line
-from edgeguard.runtimes.ort_session import open_session
+from edgeguard.runtimes.ort_session import all_cores, open_session
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -25,7 +24,7 @@ Progress = Callable[[int, int], None]
 def calibrating_session(model: Path | bytes, *, spinning: bool = False) -> onnxruntime.InferenceSession:
     """A session on all cores; see :func:`edgeguard.runtimes.ort_session.open_session`."""
     # However many threads: each number is computed by one of them, so that none of them changes.
-    return open_session(model, threads=len(os.sched_getaffinity(0)), spinning=spinning)
+    return open_session(model, threads=all_cores(), spinning=spinning)
 
 
 def run_calibrating(

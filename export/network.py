@@ -175,16 +175,19 @@ def in_integers(
     def quantizing(kept: tuple[str, ...], ranges: Mapping[str, Range]) -> Quantize:
         return Quantize(request.target, ranges, keep_float=kept, head=choice.head)
 
+    def drafted(kept: tuple[str, ...]) -> Draft:
+        return Draft.of(network, table.ranges, lambda source, ranges: quantizing(kept, ranges).run(source))
+
     def tried(kept: tuple[str, ...]) -> Runner:
         # Of the refinements the one that takes no time: dozens of choices are tried.
-        draft = Draft.of(network, table.ranges, lambda source, ranges: quantizing(kept, ranges).run(source))
+        draft = drafted(kept)
         corrected = FastBias().refine(draft, trial) if choice.effort.refinements else draft
         return OnnxGraph(corrected.quantized).runner(batch)
 
     kept = float_nodes(choice, prepared, tried, data, validation, reporter)
     reporter.step(f"quantizing for {request.target.name}")
-    draft = Draft.of(network, table.ranges, lambda source, ranges: run_passes(source, [quantizing(kept, ranges)]))
-    draft, facts = refined(draft, choice.effort, trial, reporter)
+    quantizing(kept, table.ranges).requires(network)
+    draft, facts = refined(drafted(kept), choice.effort, trial, reporter)
     quantizing(kept, draft.ranges).ensures(network, draft.quantized)
     return InIntegers(network, draft.quantized, table, draft.ranges, kept, facts)
 
@@ -206,16 +209,15 @@ def calibrated(
 ) -> CalibrationTable:
     """The ranges of everything that could be quantized, and of the logits.
 
-    Whatever is kept in float, the table is the same, and need not be measured again (onnxruntime#21908).
+    Whatever layers are kept in float, the table is the same, and need not be measured again (onnxruntime#21908).
 
     :raises EdgeguardError: what is to be kept is not there, or see :func:`edgeguard.export.calibrating.obtain_table`.
     """
     model = prepared.graph.model
-    quantizable_tensors(model, choice.keep_float)
-    tensors = quantizable_tensors(model)
-    # The logits' range gives the step that goldens are measured in, whether or not they are quantized.
-    observed = tensors if LOGITS in tensors else (*tensors, LOGITS)
-    return obtain_table(request, model, observed, data, batch, reporter)
+    # The logits' range gives the step that goldens are measured in, whether or not they are quantized. And a Relu that
+    # is kept in float leaves a layer's own output to be rounded.
+    tensors = dict.fromkeys((*quantizable_tensors(model), *quantizable_tensors(model, choice.keep_float), LOGITS))
+    return obtain_table(request, model, tuple(tensors), data, batch, reporter)
 
 
 def sample(data: DataSet, count: int) -> Array:

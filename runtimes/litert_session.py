@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgeguard.errors import BadData, BadModel, DeviceError
+from edgeguard.runtimes.blocks import filled_up
 from edgeguard.runtimes.first_line import first_line
 from edgeguard.runtimes.held_back import held_back
 
@@ -104,9 +105,7 @@ class LiteRtSession:
         blocks = []
         for start in range(0, len(fed), self.batch):
             block = fed[start : start + self.batch]
-            missing = self.batch - len(block)
-            whole = np.concatenate([block, np.repeat(block[-1:], missing, axis=0)]) if missing else block
-            blocks.append(self.invoke(whole)[: len(block)])
+            blocks.append(self.invoke(filled_up(block, self.batch))[: len(block)])
         return np.concatenate(blocks)
 
     def invoke(self, block: Array) -> Array:

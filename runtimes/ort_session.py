@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,17 +10,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeguard.errors import BadModel
+from edgeguard.runtimes.blocks import filled_up
 from edgeguard.runtimes.first_line import first_line
 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["answerer", "open_session", "run_session"]
+__all__ = ["all_cores", "answerer", "open_session", "run_session"]
 
 Array = np.ndarray[Any, Any]
 
 # Inputs at once: more make no network faster on one thread, and activations of all of them are in memory.
 _BLOCK = 8
+
+
+def all_cores() -> int:
+    """As many threads as this process may run at once."""
+    return len(os.sched_getaffinity(0))
 
 
 def open_session(
@@ -81,8 +88,7 @@ def run_session(session: onnxruntime.InferenceSession, inputs: Array, batch: int
         blocks = []
         for start in range(0, len(inputs), batch):
             block = inputs[start : start + batch]
-            missing = batch - len(block)
-            fed = np.concatenate([block, np.repeat(block[-1:], missing, axis=0)]) if missing else block
+            fed = filled_up(block, batch)
             blocks.append(np.asarray(session.run(None, {name: fed})[0])[: len(block)])
         return np.concatenate(blocks)
     except Exception as error:  # ONNX Runtime raises a dozen unrelated types

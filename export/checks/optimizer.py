@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto
 
-from edgeguard.runtimes.ort_session import open_session, run_session
+from edgeguard.runtimes.ort_session import all_cores, open_session, run_session
 
 __all__ = ["optimizer_difference"]
 
@@ -15,5 +15,6 @@ __all__ = ["optimizer_difference"]
 def optimizer_difference(model: ModelProto, inputs: np.ndarray[Any, Any], batch: int | None) -> float:
     """Largest absolute difference of an output between graph optimizations off and on, over ``inputs``."""
     data = model.SerializeToString()
-    plain, fast = (run_session(open_session(data, optimize=optimize), inputs, batch) for optimize in (False, True))
+    sessions = (open_session(data, threads=all_cores(), optimize=optimize) for optimize in (False, True))
+    plain, fast = (run_session(session, inputs, batch) for session in sessions)
     return float(np.abs(plain.astype(np.float64) - fast).max())

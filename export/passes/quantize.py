@@ -7,6 +7,7 @@ never used: it fails for CNNs (onnxruntime#15888, #12558).
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -37,6 +38,7 @@ OPERATORS = frozenset(
     | {"Relu", "Clip", "MaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Pad", "Resize"}
 )
 _WEIGHTED = frozenset({"Conv", "Gemm", "MatMul"})
+_CUTTING = frozenset({"Relu", "Clip"})
 _CARRIERS = frozenset({"Reshape", "Flatten", "Squeeze", "Identity"})
 
 
@@ -96,10 +98,11 @@ class Quantize:
         from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
         types = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
-        names = [node.name for node in quantized_nodes(model, self.keep_float)]
+        nodes = quantized_nodes(model, self.keep_float)
+        absorbed = {name: self.ranges[output] for name, output in _absorbed(model, nodes).items()}
         ranges = {
             tensor: (np.array(limits.low, np.float32), np.array(limits.high, np.float32))
-            for tensor, limits in self.ranges.items()
+            for tensor, limits in {**self.ranges, **absorbed}.items()
         }
         copy = ModelProto()
         copy.CopyFrom(model)
@@ -112,7 +115,7 @@ class Quantize:
                 weight_qType=types[self.target.weight_type],
                 activation_qType=types[self.target.activation_type],
                 tensors_range=TensorsData(CalibrationMethod.MinMax, ranges),
-                nodes_to_quantize=names,
+                nodes_to_quantize=[node.name for node in nodes],
                 nodes_to_exclude=[],
                 op_types_to_quantize=sorted(OPERATORS),
                 extra_options={"WeightSymmetric": True, "ActivationSymmetric": False},
@@ -126,7 +129,8 @@ class Quantize:
 
 
 def quantizable_tensors(model: ModelProto, keep_float: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Every activation whose range quantization needs, in graph order.
+    """Every activation whose range quantization needs, in graph order. What a Relu or Clip alone reads needs none: that
+    cuts it before it is rounded.
 
     :raises BadModel: nothing in the network can be quantized.
     :raises UsageError: ``keep_float`` names a node that is not there.
@@ -134,12 +138,13 @@ def quantizable_tensors(model: ModelProto, keep_float: tuple[str, ...] = ()) -> 
     constants = _constants(model)
     floats = _float_values(model)
     nodes = quantized_nodes(model, keep_float)
+    absorbed = _absorbed(model, nodes)
     if not any(node.op_type in _WEIGHTED for node in nodes):
         raise BadModel("has no convolution or matrix product to quantize", fix="Export it without --int8")
     names: dict[str, None] = {}
     for node in nodes:
         for tensor in (*node.input, *node.output):
-            if tensor and tensor not in constants and floats.get(tensor, True):
+            if tensor and tensor not in constants and tensor not in absorbed and floats.get(tensor, True):
                 names[tensor] = None
     return tuple(names)
 
@@ -175,6 +180,21 @@ def quantized_nodes(model: ModelProto, keep_float: tuple[str, ...] = ()) -> list
         and not set(node.input) <= constants
         and (node.op_type not in ("Conv", "Gemm") or node.input[1] in constants)
     ]
+
+
+def _absorbed(model: ModelProto, nodes: Iterable[NodeProto]) -> dict[str, str]:
+    """By what a quantized Relu or Clip alone reads: what that makes of it."""
+    readers = Counter(name for node in model.graph.node for name in node.input)
+    computed = {name for node in model.graph.node for name in node.output}
+    outputs = {value.name for value in model.graph.output}
+    return {
+        node.input[0]: node.output[0]
+        for node in nodes
+        if node.op_type in _CUTTING
+        and readers[node.input[0]] == 1
+        and node.input[0] in computed
+        and node.input[0] not in outputs
+    }
 
 
 def _constants(model: ModelProto) -> set[str]:

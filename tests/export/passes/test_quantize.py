@@ -181,6 +181,44 @@ def test_the_node_to_keep_must_exist() -> None:
         quantizable_tensors(network(), ("conv9",))
 
 
+def test_what_a_relu_alone_reads_needs_no_range_unless_the_relu_stays_in_float() -> None:
+    model = network()
+    assert quantizable_tensors(model) == ("image", "r1", "r2", "flat", "logits")
+    kept = quantizable_tensors(model, ("relu1",))
+    assert set(kept) == {"image", "c1", "r1", "r2", "flat", "logits"}
+    with pytest.raises(GuardFailed, match="tensor 'c1': has no calibrated range"):
+        Quantize(find_target("arm64"), ranges(), ("relu1",)).requires(model)
+    known = measured_ranges(model, random_inputs(64, SHAPE), ("relu1",))
+    assert "c1_scale" in constants(run_passes(model, [Quantize(find_target("arm64"), known, ("relu1",))]))
+
+
+def test_a_range_for_what_a_relu_alone_reads_changes_nothing() -> None:
+    model = Quantize(find_target("arm64"), {**ranges(), "c1": Range(-1e6, 1e6)}).run(network())
+    assert model.SerializeToString() == Quantize(find_target("arm64"), ranges()).run(network()).SerializeToString()
+
+
+def test_what_others_read_too_needs_a_range() -> None:
+    rng = np.random.default_rng(0)
+    held: dict[str, Array] = {
+        "w1": rng.normal(0, 0.3, (4, 3, 3, 3)).astype(np.float32),
+        "w2": rng.normal(0, 0.3, (10, 4, 6, 6)).astype(np.float32),
+    }
+    nodes = [
+        node("Conv", ["x", "w1"], "c1"),
+        node("Relu", ["c1"], "r1"),
+        node("Add", ["c1", "r1"], "sum"),
+        node("Conv", ["sum", "w2"], "c2"),
+        node("Flatten", ["c2"], "logits"),
+    ]
+    model = build(nodes, held)
+    assert quantizable_tensors(model) == ("x", "c1", "r1", "sum", "c2", "logits")
+    result = run_passes(model, [Quantize(find_target("arm64"), measured_ranges(model, random_inputs(32)))])
+    values = random_inputs(32, seed=9)
+    exact = run(model, values)
+    # As above: one tensor more, and one set of weights less.
+    assert 10 * np.log10((exact**2).mean() / ((run(result, values) - exact) ** 2).mean()) > 30
+
+
 @pytest.mark.parametrize("tensor", ["image", "r1", "flat"])
 def test_a_tensor_without_a_range_is_named(tensor: str) -> None:
     partial = {name: value for name, value in ranges().items() if name != tensor}
