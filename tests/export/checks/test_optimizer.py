@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnxruntime
 import pytest
 from onnx import ModelProto
 
@@ -33,9 +34,11 @@ def test_a_difference_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     shifted = build([node("Flatten", ["x"], "f"), node("Add", ["f", "c"], "logits")], {"c": np.full(1, 0.75, "f4")},
                     shape=(10,))  # fmt: skip
     real = module.open_session
-    monkeypatch.setattr(
-        module, "open_session", lambda data, optimize: real(shifted.SerializeToString() if optimize else data)
-    )
+
+    def opened(data: bytes, *, threads: int, optimize: bool) -> onnxruntime.InferenceSession:
+        return real(shifted.SerializeToString() if optimize else data, threads=threads)
+
+    monkeypatch.setattr(module, "open_session", opened)
     assert optimizer_difference(plain, random_inputs(4, (10,)), None) == pytest.approx(0.75, abs=1e-6)
 
 
