@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgeguard.attacks.knowledge import Shadow
+from edgeguard.defenses.numpy_ops import NumpyOps
 
 __all__ = ["fitted_prior", "posteriors_of", "shadow_pairs"]
 
@@ -53,8 +54,7 @@ def shadow_pairs(shadow: Shadow, logits: Array, seed: int) -> tuple[Array, Array
 
 def posteriors_of(logits: Array) -> Array:
     """Softmax, float32."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+    return NumpyOps().softmax(logits)
 
 
 def _shares(seen: Array, expected: Array) -> Array:
