@@ -179,7 +179,7 @@ def _request(job: Job) -> ExportRequest:
         preprocess=Chosen(None, None, None, None, None, None, None, None, _Silent().warn),
         calibration=CalibrationChoice(job.calibration, DEFAULT_OBSERVER),
         quantization=None if job.calibration is None else QuantizationChoice(),
-        defense=DefenseChoice(),
+        defense=DefenseChoice("dcp"),
     )
 
 

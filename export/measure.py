@@ -11,7 +11,7 @@ import numpy as np
 
 from edgeguard.calibration.accuracy import CalibrationError
 from edgeguard.calibration.data_set import DataSet, checked_batches
-from edgeguard.contract import check_contract
+from edgeguard.contract import check_contract, check_finite
 from edgeguard.defenses.defense import Defense
 from edgeguard.manifest import Measured
 
@@ -57,6 +57,8 @@ def measure(
     errors = CalibrationError(), CalibrationError()
     for batch in checked_batches(data, _BATCH, classes):
         plain = answerers.undefended(batch.inputs)
+        # A table of answers has a row even for a network that answers with NaN.
+        check_finite(plain)
         exact = plain if answerers.float_model is None else answerers.float_model(batch.inputs)
         answers = plain if answerers.deployed is answerers.undefended else answerers.deployed(batch.inputs)
         check_contract(answers, plain, keeps_argmax=defense is None or defense.keeps_argmax)

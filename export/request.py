@@ -9,7 +9,6 @@ from typing import Literal, Protocol
 
 from edgeguard.calibration.effort import PLAIN, Effort
 from edgeguard.defenses.gate import Score
-from edgeguard.defenses.registry import DEFAULT_DEFENSE
 from edgeguard.export.loading import LoadRequest
 from edgeguard.manifest import Format
 from edgeguard.preprocess import Preprocess
@@ -76,7 +75,7 @@ class DefenseChoice:
     :param queries: images such as a thief may ask, which gated answers are made to imitate.
     """
 
-    name: str = DEFAULT_DEFENSE
+    name: str
     parameters: tuple[tuple[str, str], ...] = ()
     placement: Literal["graph", "host"] = "graph"
     gate: Score | Literal["none"] | None = None

@@ -9,12 +9,12 @@ import click
 
 from edgeguard.calibration.observers import DEFAULT_OBSERVER
 from edgeguard.cli.console import Console, print_json
-from edgeguard.cli.defending import defense_options
+from edgeguard.cli.defending import defense_options, explain_default
 from edgeguard.cli.options import force_option, json_option, model_argument
 from edgeguard.cli.preprocessing import Chosen, numbers, preprocess_options
 from edgeguard.cli.summary import manifest_json, print_summary
 from edgeguard.defenses.gate import Score
-from edgeguard.defenses.registry import DEFAULT_DEFENSE
+from edgeguard.defenses.registry import default_defense
 from edgeguard.errors import BadModel
 from edgeguard.extras import require
 from edgeguard.targets import DEFAULT_TARGET, TARGETS, find_target
@@ -79,6 +79,7 @@ def defend(
             fix="Use edgeguard export --defend",
         )
     with Console() as console:
+        name = defense or default_defense(validated=validation is not None)
         request = ExportRequest(
             load=LoadRequest(model, input_shape=input_shape, accepts="quantized"),
             output=output or model.with_suffix(".edgeguard"),
@@ -86,12 +87,13 @@ def defend(
             preprocess=preprocessing.heard_by(console.warn),
             calibration=CalibrationChoice(None, DEFAULT_OBSERVER),
             quantization=None,
-            defense=DefenseChoice(defense or DEFAULT_DEFENSE, defense_param, placement, gate, budget, key, queries),
+            defense=DefenseChoice(name, defense_param, placement, gate, budget, key, queries),
             validation=validation,
             labels=() if labels is None else read_labels(labels),
             replace_existing=force,
         )
         manifest = run_export(request, console, prepare=leave_alone)
+        explain_default(defense, validation, console)
     if as_json:
         print_json({"artifact": str(request.output), **manifest_json(manifest)})
     else:

@@ -8,13 +8,25 @@ from typing import Any, TypeVar
 
 import click
 
+from edgeguard.cli.console import Console
 from edgeguard.cli.options import pairs
 from edgeguard.defenses.gate import SCORES
-from edgeguard.defenses.registry import DEFAULT_DEFENSE, DEFENSES
+from edgeguard.defenses.registry import DEFAULT_WITH_VALIDATION, DEFAULT_WITHOUT_VALIDATION, DEFENSES
 
-__all__ = ["defense_options"]
+__all__ = ["DEFAULT", "defense_options", "explain_default"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT = f"{DEFAULT_WITH_VALIDATION} with --validation, else {DEFAULT_WITHOUT_VALIDATION}"
+
+
+def explain_default(named: str | None, validation: Path | None, console: Console) -> None:
+    """Say what a defense that nobody named leaves out, once the artifact is there."""
+    if named is None and validation is None:
+        console.step(
+            f"answers are labels: {DEFAULT_WITHOUT_VALIDATION} is the default without --validation; with it "
+            f"{DEFAULT_WITH_VALIDATION} would give calibrated confidences too"
+        )
 
 
 def defense_options(function: F) -> F:
@@ -25,7 +37,7 @@ def defense_options(function: F) -> F:
             click.option(
                 "--defense",
                 type=click.Choice(list(DEFENSES)),
-                help=f"Which defense; default: {DEFAULT_DEFENSE}. See: edgeguard defenses.",
+                help=f"Which defense; default: {DEFAULT}. See: edgeguard defenses.",
             ),
             click.option(
                 "--defense-param", multiple=True, metavar="NAME=VALUE", callback=pairs, help="A defense's parameter."

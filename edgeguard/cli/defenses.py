@@ -11,10 +11,18 @@ import click
 from edgeguard.cli.console import print_json
 from edgeguard.cli.options import json_option
 from edgeguard.defenses import gate
-from edgeguard.defenses.registry import DEFAULT_DEFENSE, DEFENSES, answers_from_table, parameters
+from edgeguard.defenses.registry import (
+    DEFAULT_WITH_VALIDATION,
+    DEFAULT_WITHOUT_VALIDATION,
+    DEFENSES,
+    answers_from_table,
+    parameters,
+)
 from edgeguard.defenses.response import Response
 
 __all__ = ["defenses"]
+
+_DEFAULTS = {DEFAULT_WITH_VALIDATION: "with --validation", DEFAULT_WITHOUT_VALIDATION: "without --validation"}
 
 
 @click.command()
@@ -43,7 +51,7 @@ def _row(kind: type[Response]) -> dict[str, Any]:
         "name": kind.name,
         "version": kind.version,
         "summary": kind.summary,
-        "default": kind.name == DEFAULT_DEFENSE,
+        "default": _DEFAULTS.get(kind.name),
         "keeps_argmax": kind.keeps_argmax,
         "many_to_one": answers_from_table(kind.name),
         "keyed": kind.keyed,
@@ -57,11 +65,12 @@ def _row(kind: type[Response]) -> dict[str, Any]:
 
 def _lines(row: dict[str, Any]) -> list[str]:
     settings = ", ".join(f"{name}={value}" for name, value in row["parameters"].items()) or "none"
+    mark = f" (default {row['default']})" if row["default"] else ""
     guarantees = ["keeps the argmax" if row["keeps_argmax"] else "may change the argmax"]
     guarantees += ["a few bits a query at most"] * row["many_to_one"]
     needs = ["--key"] * row["keyed"] + ["--validation"] * row["needs_validation"]
     return [
-        f"{row['name']}{' (default)' if row['default'] else ''}: {row['summary']}",
+        f"{row['name']}{mark}: {row['summary']}",
         f"  {'; '.join(guarantees)}; a budget tunes the {row['budget_tunes']}"
         + (f"; needs {' and '.join(needs)}" if needs else ""),
         f"  cost: {row['operators']} graph operators for 10 classes, where the softmax of the same network has "

@@ -12,12 +12,12 @@ from edgeguard.artifact import LAB_TABLE, lab_directory
 from edgeguard.calibration.effort import DEFAULT_EFFORT, EFFORTS, REFINEMENTS, EffortName, check_for_tflite, chosen
 from edgeguard.calibration.observers import OBSERVERS
 from edgeguard.cli.console import Console, print_json
-from edgeguard.cli.defending import defense_options
+from edgeguard.cli.defending import DEFAULT, defense_options, explain_default
 from edgeguard.cli.options import force_option, json_option, model_argument, pairs
 from edgeguard.cli.preprocessing import Chosen, numbers, preprocess_options
 from edgeguard.cli.summary import manifest_json, print_summary
 from edgeguard.defenses.gate import Score
-from edgeguard.defenses.registry import DEFAULT_DEFENSE, answers_from_table
+from edgeguard.defenses.registry import answers_from_table, default_defense
 from edgeguard.errors import UsageError
 from edgeguard.extras import require
 from edgeguard.manifest import Format
@@ -44,9 +44,7 @@ def _formats(_: click.Context, parameter: click.Parameter, value: str) -> tuple[
 @model_argument
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Artifact; default: MODEL.edgeguard.")
 @click.option("--int8", is_flag=True, help="Quantize to 8-bit integers.")
-@click.option(
-    "--defend", is_flag=True, help=f"Defend the answers, by {DEFAULT_DEFENSE} unless --defense says otherwise."
-)
+@click.option("--defend", is_flag=True, help=f"Defend the answers: by {DEFAULT}, unless --defense says otherwise.")
 @defense_options
 @click.option("--target", type=click.Choice(list(TARGETS)), default=DEFAULT_TARGET, show_default=True, help="Device.")
 @click.option(
@@ -146,7 +144,6 @@ def export(
     from edgeguard.export.request import CalibrationChoice, DefenseChoice, ExportRequest, QuantizationChoice
 
     defended = defend or defense is not None
-    name = defense or DEFAULT_DEFENSE
     if not int8:
         limited = max_drop is not None
         _refuse_without(
@@ -171,12 +168,12 @@ def export(
                 "--queries": queries,
             },
         )
-    on_integers = defended and answers_from_table(name)
-    ending = head or ("int8" if on_integers else "float")
     work = chosen(effort, added, left_out)
     if "tflite" in formats:
         check_for_tflite(work)
     with Console() as console:
+        name = (defense or default_defense(validated=validation is not None)) if defended else None
+        ending = head or ("int8" if name is not None and answers_from_table(name) else "float")
         request = ExportRequest(
             load=LoadRequest(model, arch, arch_arg, input_shape, trust_pickle),
             output=output or model.with_suffix(".edgeguard"),
@@ -185,7 +182,7 @@ def export(
             preprocess=preprocessing.heard_by(console.warn),
             calibration=CalibrationChoice(calibration, observer or work.observer, calibration_limit),
             quantization=QuantizationChoice(ending, keep_float, max_drop, work) if int8 else None,
-            defense=DefenseChoice(name, defense_param, placement, gate, budget, key, queries) if defended else None,
+            defense=None if name is None else DefenseChoice(name, defense_param, placement, gate, budget, key, queries),
             validation=validation,
             labels=() if labels is None else read_labels(labels),
             replace_existing=force,
@@ -197,6 +194,8 @@ def export(
             known = lab_directory(requests[0].output) / LAB_TABLE
             choice = replace(each.calibration, known=known)
             made.append((each.output, run_export(replace(each, calibration=choice), console)))
+        if defended:
+            explain_default(defense, validation, console)
     if as_json:
         found = [{"artifact": str(path), **manifest_json(manifest)} for path, manifest in made]
         print_json(found[0] if len(found) == 1 else {"artifacts": found})

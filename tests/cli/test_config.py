@@ -50,7 +50,7 @@ def test_the_command_line_wins(desk: Path, here: Here) -> None:
 
 @pytest.mark.parametrize("text", ['["beta=1.2", "gamma=0.3"]', "{ beta = 1.2, gamma = 0.3 }"], ids=["list", "table"])
 def test_options_that_may_be_given_several_times(desk: Path, here: Here, text: str) -> None:
-    configure(desk, f"{USUAL}defense-param = {text}\n")
+    configure(desk, f'{USUAL}defense = "dcp"\ndefense-param = {text}\n')
     assert here("export", "model.onnx").code == 0
     record = made(desk).defense
     assert record is not None

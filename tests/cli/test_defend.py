@@ -98,7 +98,8 @@ def test_answers_are_the_defended_ones_of_the_network_as_it_came(
 def test_the_network_itself_is_left_alone(desk: Path, here: Here) -> None:
     model = quantized(desk, network(), QuantFormat.QDQ)
     onnx.save(model, "classifier.onnx")
-    assert here("defend", "classifier.onnx", "--preprocess", "unit", "-o", "out.edgeguard").code == 0
+    usual = ("--defense", "dcp", "--preprocess", "unit", "-o", "out.edgeguard")
+    assert here("defend", "classifier.onnx", *usual).code == 0
     deployed = onnx.load("out.edgeguard/model.onnx")
     before = [(each.op_type, each.name) for each in model.graph.node]
     assert [(each.op_type, each.name) for each in deployed.graph.node][: len(before)] == before
@@ -112,7 +113,8 @@ def test_a_rounded_softmax_is_taken_off_with_its_rounding(desk: Path, here: Here
     model = quantized(desk, network(softmax=True), QuantFormat.QDQ)
     assert count(model, "DequantizeLinear") > count(quantized(desk, network(), QuantFormat.QDQ), "DequantizeLinear")
     onnx.save(model, "classifier.onnx")
-    done = here("defend", "classifier.onnx", "--preprocess", "unit", "-o", "out.edgeguard")
+    usual = ("--defense", "dcp", "--preprocess", "unit", "-o", "out.edgeguard")
+    done = here("defend", "classifier.onnx", *usual)
     assert done.code == 0, done.err
     assert "ends in a softmax" in done.err
     answers = load("out.edgeguard").answer(INPUTS)

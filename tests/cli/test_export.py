@@ -41,12 +41,13 @@ def test_a_person_is_told_what_was_made(desk: Path, here: Here) -> None:
     for words in (
         "KiB, 100.0% of multiply-accumulates in integer kernels",
         "calibration: 40 images, min-max; two halves differ by up to",
-        "defense: dcp, beta=0.9, gamma=0.2, nu=1000.0; placement graph",
+        "defense: label; placement graph",
         "of 40 calibration images",
         "the defense flips",
     ):
         assert words in done.out
     assert done.err.startswith("loading model.onnx\n")
+    assert done.err.endswith("with it codebook would give calibrated confidences too\n")
     assert "warning: no --preprocess was given: pixels go in as 0..1" in done.err
     assert "%" not in done.err.replace("100%", "")
 
@@ -56,6 +57,8 @@ def test_labelled_validation_gives_accuracy(desk: Path, here: Here) -> None:
     done = here(*USUAL, "--validation", "validation.npz")
     assert "accuracy: float" in done.out
     assert "of 30 validation images" in done.out
+    assert "defense: codebook" in done.out
+    assert "answers are labels" not in done.err
 
 
 def test_json_is_the_manifest_and_the_place(desk: Path, here: Here) -> None:

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from edgeguard.cli.main import COMMANDS
-from edgeguard.defenses.registry import DEFAULT_DEFENSE, DEFENSES, parameters
+from edgeguard.defenses.registry import DEFENSES, parameters
 from edgeguard.targets import DEFAULT_TARGET, TARGETS
 from tests.cli.inprocess import Here
 
@@ -37,7 +37,7 @@ def test_targets_for_programs(here: Here) -> None:
 def test_defenses_are_listed_with_their_parameters(here: Here) -> None:
     out = here("defenses").out
     for name, kind in DEFENSES.items():
-        mark = " (default)" if name == DEFAULT_DEFENSE else ""
+        mark = {"codebook": " (default with --validation)", "label": " (default without --validation)"}.get(name, "")
         assert f"{name}{mark}: {kind.summary}\n" in out
         assert f"broken by: {kind.attack}\n" in out
     assert "may change the argmax; a budget tunes the beta\n" in out
@@ -56,7 +56,8 @@ def test_each_defense_is_explained(here: Here, name: str) -> None:
 def test_defenses_for_programs(here: Here) -> None:
     rows = {row["name"]: row for row in json.loads(here("defenses", "--json").out)}
     assert set(rows) == set(DEFENSES)
-    assert [name for name, row in rows.items() if row["default"]] == [DEFAULT_DEFENSE]
+    defaults = {name: row["default"] for name, row in rows.items() if row["default"]}
+    assert defaults == {"codebook": "with --validation", "label": "without --validation"}
     for name, row in rows.items():
         assert row["parameters"] == parameters(DEFENSES[name].for_classes(10))
         assert row["keeps_argmax"] == DEFENSES[name].keeps_argmax

@@ -14,10 +14,10 @@ from edgeguard.defenses.gate import SCORES, Score
 from edgeguard.defenses.head import Head
 from edgeguard.defenses.record import record_of, recorded_defense
 from edgeguard.defenses.registry import (
-    DEFAULT_DEFENSE,
     DEFENSES,
     answers_from_table,
     configure,
+    default_defense,
     parameters,
     rebuild,
     tables,
@@ -33,7 +33,7 @@ EACH = pytest.mark.parametrize("name", sorted(DEFENSES))
 def test_every_key_is_the_name_and_the_default_exists() -> None:
     assert all(kind.name == name for name, kind in DEFENSES.items())
     assert list(DEFENSES) == sorted(DEFENSES)
-    assert DEFAULT_DEFENSE in DEFENSES
+    assert {default_defense(validated=validated) for validated in (True, False)} <= set(DEFENSES)
 
 
 @EACH

@@ -57,7 +57,7 @@ def request_for(model: Path | str, output: Path | str, *, data: Path | None = No
         preprocess=preprocess,
         calibration=CalibrationChoice(**({"data": data, "observer": "min-max"} | chosen)),
         quantization=QuantizationChoice(),
-        defense=DefenseChoice(),
+        defense=DefenseChoice("dcp"),
     )
     return replace(request, **changes)
 

@@ -97,7 +97,7 @@ def test_through_the_command_line(unpacked: Path, table: dict[str, Row], tmp_pat
     if row.verdict == "accepted":
         found = json.loads(done.stdout)
         assert found["model"]["head"] == {**found["model"]["head"], "kind": "posterior", "classes": row.classes}
-        assert found["defense"]["name"] == "dcp"
+        assert found["defense"]["name"] == "label"
         assert found["defense"]["file_undefended"] is False
         verified = edgeguard("verify", output)
         assert verified.returncode == 0, verified.stderr
