@@ -31,7 +31,7 @@ def made(folder: Path, placement: Placement, head: HeadKind | None) -> tuple[Pat
         write_model(folder / "model.onnx"),
         folder / f"{placement}-{head}.edgeguard",
         data=write_images(folder / "images.npz", 48),
-        defense=DefenseChoice(placement=placement),
+        defense=DefenseChoice("dcp", placement=placement),
         quantization=None if head is None else QuantizationChoice(head),
     )
     return request.output, export(request, heard), heard.warnings
