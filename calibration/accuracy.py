@@ -15,6 +15,7 @@ import numpy as np
 
 from edgeguard.artifact import Artifact, lab_float, lab_int8
 from edgeguard.calibration.data_set import DataSet, checked_batches
+from edgeguard.calibration.running import Progress, report
 from edgeguard.contract import check_contract
 from edgeguard.errors import UsageError
 from edgeguard.runtimes import Runtime
@@ -24,7 +25,6 @@ __all__ = ["BINS", "AccuracyReport", "CalibrationError", "Share", "measure_accur
 
 Array = np.ndarray[Any, Any]
 Answerer = Callable[[Array], Array]
-Progress = Callable[[int, int], None]
 
 BINS = 15
 _BATCH = 32
@@ -134,8 +134,7 @@ def measure_accuracy(
             None if exact is None else exact(inputs),
             batch.labels,
         )
-        if progress is not None:
-            progress(sums.images, len(data))
+        report(progress, sums.images, len(data))
     return sums.report(skipped, defended=runtime.manifest.defense is not None)
 
 

@@ -72,8 +72,7 @@ def collect(
     :raises BadModel: a tensor takes a value that is not finite, or the model does not run.
     """
     if not observer.needs_counts:
-        halves = 2 if len(data) > 1 else 1
-        found = extremes(probe, input_name, tensors, data, halves, batch, progress)
+        found = extremes(probe, input_name, tensors, data, _halves(data), batch, progress)
         if found is not None:
             return _summarise(tensors, *found, None, observer)
     watch = watch_onnx(probe, input_name, tuple(tensors), batch)
@@ -97,7 +96,7 @@ def observe(
     """
     passes = 2 if observer.needs_counts else 1
     total = passes * len(data)
-    halves = 2 if len(data) > 1 else 1
+    halves = _halves(data)
     low = np.full((len(tensors), halves), np.inf)
     high = np.full((len(tensors), halves), -np.inf)
     done = 0
@@ -125,6 +124,10 @@ def observe(
             del values, value
             done = report(progress, done + len(half), total)
     return _summarise(tensors, low, high, counts, observer)
+
+
+def _halves(data: DataSet) -> int:
+    return 2 if len(data) > 1 else 1
 
 
 def _refuse_empty(values: Sequence[Array], tensors: Sequence[str]) -> None:

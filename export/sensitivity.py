@@ -16,7 +16,7 @@ import numpy as np
 from onnx import ModelProto
 
 from edgeguard.calibration.data_set import DataSet
-from edgeguard.calibration.running import Progress
+from edgeguard.calibration.running import Progress, report
 from edgeguard.export.fidelity import Compared, Fidelity
 from edgeguard.export.graph import Runner
 from edgeguard.export.layers import Layer, layers_of
@@ -181,6 +181,5 @@ class _Variants:
         for block, wanted in zip(self._blocks, self._exact, strict=True):
             sums.add(wanted, run(block))
         self._done += 1
-        if self._progress is not None:
-            self._progress(self._done, self._total)
+        report(self._progress, self._done, self._total)
         return sums.found

@@ -78,8 +78,8 @@ def defend(
             where=str(model),
             fix="Use edgeguard export --defend",
         )
+    name = defense or default_defense(validated=validation is not None)
     with Console() as console:
-        name = defense or default_defense(validated=validation is not None)
         request = ExportRequest(
             load=LoadRequest(model, input_shape=input_shape, accepts="quantized"),
             output=output or model.with_suffix(".edgeguard"),

@@ -168,12 +168,12 @@ def export(
                 "--queries": queries,
             },
         )
+    name = (defense or default_defense(validated=validation is not None)) if defended else None
+    ending = head or ("int8" if name is not None and answers_from_table(name) else "float")
     work = chosen(effort, added, left_out)
     if "tflite" in formats:
         check_for_tflite(work)
     with Console() as console:
-        name = (defense or default_defense(validated=validation is not None)) if defended else None
-        ending = head or ("int8" if name is not None and answers_from_table(name) else "float")
         request = ExportRequest(
             load=LoadRequest(model, arch, arch_arg, input_shape, trust_pickle),
             output=output or model.with_suffix(".edgeguard"),
