@@ -38,8 +38,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def spoilt(folder: Path) -> Path:
-    """Exported without regard for what int8 ruins."""
+    """Exported without regard for what int8 ruins, and without the correction that mends a little of it."""
     arguments = ["export", "spoilt.onnx", "--int8", "--calibration", "images.npz", "--observer", "min-max"]
+    arguments += ["--without", "fast-bias"]
     done = edgeguard(*(folder / each if "." in each else each for each in arguments))
     assert done.returncode == 0, done.stderr
     assert "warning: int8 changes at least " in done.stderr
@@ -97,7 +98,7 @@ def test_a_ruined_layer_is_named_with_the_options_that_keep_it(here: Here, folde
     assert content["sensitivity"]["keep_float"] == ["conv2"]
     assert content["sensitivity"]["layers"][0]["layer"] == "conv2"
     ruined = {each["facts"]["name"]: each["seen"]["sqnr_db"] for each in content["layers"]}
-    assert ruined["conv2"] < 10 < 25 < ruined["conv1"]
+    assert ruined["conv2"] < 5 < 25 < ruined["conv1"]
 
 
 def test_the_page_needs_nothing_but_itself(here: Here, folder: Path, spoilt: Path, tmp_path: Path) -> None:
