@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from edgeguard.defenses.gate import Cells, Gate, Score
+from edgeguard.calibration.wrong_classes import fit_cells, fit_draws, members_of, wrong_class_bits
+from edgeguard.defenses.gate import Gate, Score
 from edgeguard.defenses.head import Grid, Head, Query
 from edgeguard.defenses.numpy_ops import NumpyOps
 from edgeguard.defenses.rows import Levels
 from edgeguard.keys import MasterKey
 
-__all__ = ["FittedGate", "Threshold", "fit_cells", "fit_draws", "fit_gate", "fit_threshold", "wrong_class_bits"]
+__all__ = ["GATE_VERSION", "FittedGate", "Threshold", "fit_gate", "fit_threshold"]
 
 Array = np.ndarray[Any, Any]
 
-_BITS = 5
-_PLUS_AND_MINUS = 2
-_UNIT = 1 << 53
+# Raised whenever the same images, budget and key give another gate than before.
+GATE_VERSION = 2
 # Fewer images than this say nothing of a class's mean and deviation.
 _LEAST_OF_A_CLASS = 10
 
@@ -76,51 +76,6 @@ def fit_threshold(score: Score, logits: Array, right: Array, most: int, grid: Gr
     return Threshold(score, value)
 
 
-def fit_cells(key: MasterKey, steps: Array, classes: int) -> Cells:
-    """Keyed contrasts, each compared with its median over the reference, so that it splits it in halves.
-
-    :param steps: of the gated reference, on the grid, int64 ``[n, classes]``; may be empty.
-    """
-    stream = key.stream("cells", classes)
-    count = min(_PLUS_AND_MINUS, classes // 2)
-    contrasts = np.zeros((_BITS, classes), np.int64)
-    for contrast in contrasts:
-        order = stream.permutation(classes)
-        contrast[order[:count]], contrast[order[count : 2 * count]] = 1, -1
-    offsets = np.floor(np.median(steps @ contrasts.T, axis=0)) if len(steps) else np.zeros(_BITS)
-    return Cells(tuple(tuple(row) for row in contrasts.tolist()), tuple(int(offset) for offset in offsets))
-
-
-def fit_draws(key: MasterKey, counts: Array, honest: Array) -> Array:
-    """The rows that answer gated queries, int64 ``[classes, cells]``, drawn so that they look like honest rows.
-
-    The cells with the most queries choose first. Each draws, by the key, among the rows of other classes, with a
-    probability proportional to how many queries are still missing there to make the gated rows distributed as the
-    honest ones.
-
-    :param counts: gated queries of the reference, ``[classes, cells]``.
-    :param honest: how often each row answers honestly, ``[levels * classes]``, positive.
-    """
-    classes, cells = counts.shape
-    stream = key.stream("wrong-class", classes)
-    chances = stream.integers(_UNIT, counts.size) / _UNIT
-    share = honest / honest.sum()
-    missing = share * max(counts.sum(), 1)
-    owner = np.arange(len(honest)) % classes
-    draws = np.zeros(counts.size, np.int64)
-    for cell in np.argsort(-counts.reshape(-1), kind="stable"):
-        there = counts.reshape(-1)[cell]
-        allowed = owner != cell // cells
-        weights = np.where(allowed & (missing >= there / 2), np.maximum(missing, 0), 0.0)
-        if there == 0 or not weights.any():
-            weights = share * allowed
-        total = np.cumsum(weights)
-        row = int(np.searchsorted(total, chances[cell] * total[-1], side="right"))
-        draws[cell] = row
-        missing[row] -= there
-    return draws.reshape(classes, cells)
-
-
 def fit_gate(
     key: MasterKey, threshold: Threshold, reference: Array, levels: Levels, validation: Array, grid: Grid
 ) -> FittedGate:
@@ -132,11 +87,12 @@ def fit_gate(
     classes = reference.shape[-1]
     closed = threshold.gated(reference, grid)
     steps = grid.steps(reference)
-    cells = fit_cells(key, steps[closed], classes)
+    honest = _row_counts(reference[~closed], levels, grid) + 1e-3 * _row_counts(validation, levels, grid) + 1e-6
+    members = members_of(key, classes)
+    cells = fit_cells(key, members, steps[closed], honest.reshape(-1, classes).sum(axis=0))
     counts = np.zeros((classes, len(cells)), np.int64)
     np.add.at(counts, (reference[closed].argmax(axis=-1), cells.of(steps[closed])), 1)
-    honest = _row_counts(reference[~closed], levels, grid) + 1e-3 * _row_counts(validation, levels, grid) + 1e-6
-    draws = fit_draws(key, counts, honest)
+    draws = fit_draws(key, counts, honest, members)
     gate = Gate(
         threshold.score,
         threshold.value,
@@ -145,21 +101,6 @@ def fit_gate(
         threshold.by_class,
     )
     return FittedGate(gate, float(closed.mean()), wrong_class_bits(counts, draws))
-
-
-def wrong_class_bits(counts: Array, draws: Array) -> float:
-    """Entropy in bits of the wrong class given the most likely one, over gated queries.
-
-    :param counts: gated queries, ``[classes, cells]``.
-    :param draws: rows, ``[classes, cells]``.
-    """
-    classes = len(counts)
-    bits = 0.0
-    for own, wrong in zip(counts, draws % classes, strict=True):
-        share = np.bincount(wrong, own, minlength=classes)
-        share = share[share > 0]
-        bits += float((share * np.log2(own.sum() / share)).sum())
-    return bits / max(int(counts.sum()), 1)
 
 
 def _scores(score: Score, logits: Array, grid: Grid) -> Array:

@@ -24,7 +24,7 @@ from edgeguard.staging import sync
 
 __all__ = ["MasterKey", "Purpose", "read_key", "write_key"]
 
-Purpose = Literal["derangement", "attractor", "cells", "wrong-class", "noise", "transition"]
+Purpose = Literal["derangement", "attractor", "cells", "cell-members", "wrong-class", "noise", "transition"]
 
 _BYTES = 32
 _TAG = "edgeguard key"

@@ -43,9 +43,11 @@ __all__ = [
 # Of the model file, and the ending of its name.
 Format = Literal["onnx", "tflite"]
 
-SCHEMA_VERSION = 3
-# Version 3 knows artifacts that need no ONNX Runtime; of others a reader of version 2 understands all.
+SCHEMA_VERSION = 4
+# Version 3 knows artifacts that need no ONNX Runtime, version 4 gates whose cells are directions; of others a reader of
+# version 2 understands all.
 _OLDEST_READER = {"onnx": 2, "tflite": 3}
+_OLDEST_OF_GATES = 4
 _MOST_BYTES = 64 << 20
 
 
@@ -211,10 +213,11 @@ class Manifest:
         :raises Untrusted: the oldest reader is too old for the format, or the oldest ONNX Runtime does not go with it.
         """
         kind = self.model.format
-        if kind == "tflite" and self.min_reader < oldest_reader(kind):
+        oldest = oldest_reader(kind, self.defense)
+        if oldest > _OLDEST_READER["onnx"] and self.min_reader < oldest:
             raise Untrusted(
-                f"a {kind} artifact takes a reader of schema version {oldest_reader(kind)}, not {self.min_reader}",
-                fix="Set min_reader to oldest_reader(format)",
+                f"this {kind} artifact takes a reader of schema version {oldest}, not {self.min_reader}",
+                fix="Set min_reader to oldest_reader(format, defense)",
             )
         if (self.min_onnxruntime is None) != (kind != "onnx"):
             raise Untrusted(
@@ -228,9 +231,10 @@ class Manifest:
         return self.model.head.classes
 
 
-def oldest_reader(kind: Format) -> int:
-    """The ``min_reader`` of an artifact whose model has this format."""
-    return _OLDEST_READER[kind]
+def oldest_reader(kind: Format, defense: DefenseRecord | None = None) -> int:
+    """The ``min_reader`` of an artifact whose model has this format and this defense."""
+    gated = defense is not None and defense.gate is not None
+    return max(_OLDEST_READER[kind], _OLDEST_OF_GATES if gated else 0)
 
 
 @cache

@@ -98,6 +98,7 @@ def export(request: ExportRequest, reporter: Reporter, *, prepare: Prepare = pre
     elif network.quantization is not None:
         _warn_of_int8(measured, told)
     goldens = _goldens(network, data, answerers, defense, told)
+    record = None if fitted is None else fitted.record
     manifest = Manifest(
         target=request.target.name,
         min_onnxruntime=request.target.min_onnxruntime if deployed.format == "onnx" else None,
@@ -118,10 +119,10 @@ def export(request: ExportRequest, reporter: Reporter, *, prepare: Prepare = pre
         lab={},
         calibration=network.calibration,
         quantization=network.quantization,
-        defense=None if fitted is None else fitted.record,
+        defense=record,
         measured=None if _is_noise(data, network) and validation is None else measured,
         warnings=told.warnings,
-        min_reader=oldest_reader(deployed.format),
+        min_reader=oldest_reader(deployed.format, record),
     )
     lab = {} if came_quantized else {lab_float(deployed.format): exact.to_bytes()}
     if came_quantized or network.quantization is not None:

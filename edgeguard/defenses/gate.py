@@ -8,11 +8,13 @@ seldom are, the queries of a thief often. The scores::
     max-probability        max p (the gate of DCP and of Adaptive Misinformation)
     energy                 log sum exp z = max z - log max p (Liu et al., NeurIPS 2020)
 
-Which wrong class a gated query gets depends on key and input: the *cell* of the query is the sign pattern of b keyed
-contrasts of its logits, in integers below 2^24 that every backend computes alike, and a keyed table holds the wrong
-class, and the level it is answered with, for each (most likely class, cell). The tables are drawn so that gated answers
-are distributed as the honest ones are. A cell is a region: an input moved a little stays in it, so that a gated query
-cannot be told by asking again with a little noise. Own design.
+Which wrong class a gated query gets depends on key and input: the *cell* of the query is the one of several directions
+that its logits lie farthest along, in integers below 2^24 that every backend computes alike, and a table holds the
+wrong class, and the level it is answered with, for each (most likely class, cell). Directions point away from classes,
+turned a little by the key, so that a query gets a class that it is far from: a clone that took a cat for a dog is wrong
+about cats, one that took it for a ship is wrong about what animals and ships look like. Offsets and tables are fitted
+so that gated answers are distributed as the honest ones are. A cell is a convex region: an input moved a little stays
+in it, so that a gated query cannot be told by asking again with a little noise. Own design.
 """
 
 from __future__ import annotations
@@ -37,43 +39,38 @@ SCORES: tuple[str, ...] = get_args(Score)
 
 @dataclass(frozen=True)
 class Cells:
-    """Regions of logits, told apart by the signs of keyed contrasts.
+    """Regions of logits: a query belongs to the direction that it lies farthest along, of equal ones to the first.
 
-    :param contrasts: b rows of -1, 0 and 1, one entry for each class; each row sums to 0.
-    :param offsets: what each contrast is compared with, in steps of the grid.
+    :param directions: integers, for each cell one of each class.
+    :param offsets: integers, what each cell is held back by: ``steps @ direction - offset`` is compared.
     """
 
-    contrasts: tuple[tuple[int, ...], ...]
+    directions: tuple[tuple[int, ...], ...]
     offsets: tuple[int, ...]
 
     def __len__(self) -> int:
         """How many cells there are."""
-        return 1 << len(self.contrasts)
+        return len(self.directions)
 
     @cached_property
     def weights(self) -> Array:
-        """Float32 ``[classes, cells]``: column s adds each contrast with the sign that pattern s gives it."""
-        return (np.array(self.contrasts, np.float32).T @ self._signs).astype(np.float32)
+        """Float32 ``[classes, cells]``: the largest of ``steps @ weights + bias`` stands at the query's cell."""
+        return np.ascontiguousarray(np.array(self.directions, np.float32).T)
 
     @cached_property
     def bias(self) -> Array:
-        """Float32 ``[cells]``: the largest of ``steps @ weights + bias`` stands at the query's own pattern."""
-        return (-np.array(self.offsets, np.float32) @ self._signs).astype(np.float32)
+        """Float32 ``[cells]``."""
+        return -np.array(self.offsets, np.float32)
 
     @property
     def bound(self) -> int:
         """No entry of ``steps @ weights + bias`` is larger in magnitude."""
-        return int(128 * np.abs(self.weights).sum(axis=0).max() + np.abs(self.bias).max())
+        return int((128 * np.abs(self.weights).sum(axis=0) + np.abs(self.bias)).max())
 
     def of(self, steps: Array) -> Array:
         """The cells of logits in steps of the grid, int64 ``[n]`` from ``[n, classes]``."""
         cells: Array = (steps.astype(np.float32) @ self.weights + self.bias).argmax(axis=-1)
         return cells
-
-    @property
-    def _signs(self) -> Array:
-        bits = np.arange(len(self))[None, :] >> np.arange(len(self.contrasts))[:, None] & 1
-        return (2 * bits - 1).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,12 @@ class Gate:
             raise UsageError(f"there is no gate {self.score!r}", fix=f"Choose one of: none, {', '.join(SCORES)}")
         classes = len(self.draws)
         table = np.array(self.draws)
-        if table.shape != (classes, len(self.cells)) or any(len(row) != classes for row in self.cells.contrasts):
+        sizes = {len(row) for row in self.cells.directions}
+        if (
+            table.shape != (classes, len(self.cells))
+            or sizes != {classes}
+            or len(self.cells.offsets) != len(self.cells)
+        ):
             raise UsageError("the gate's table fits neither its cells nor its classes", fix="Export again")
         if ((table % classes) == np.arange(classes)[:, None]).any() or table.min() < 0:
             raise UsageError("the gate's table answers a gated query with its own class", fix="Export again")

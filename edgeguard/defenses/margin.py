@@ -20,6 +20,9 @@ __all__ = ["gate_margin", "level_margin", "log_odds", "probability_margin"]
 
 Array = np.ndarray[Any, Any]
 
+# Of an interval of two steps, until less than a billionth is left.
+_HALVINGS = 31
+
 
 def log_odds(posterior: Array) -> Array:
     """``log(p / (1 - p))`` of each entry, float64 ``[n, classes]`` like the posterior."""
@@ -69,28 +72,49 @@ def gate_margin(gate: Gate, grid: Grid | None, logits: Array) -> Array:
         own = np.array(gate.thresholds)[top] if gate.thresholds else np.full(len(top), gate.step)
         borders = _border(own, grid)
         distance, closed = np.abs(peaks - borders), peaks < borders
-    return np.where(closed, np.minimum(distance, _cell_margin(gate.cells, grid, logits)), distance)
+    distance[closed] = np.minimum(distance[closed], _cell_margin(gate.cells, grid, logits[closed]))
+    return distance
 
 
 def _cell_margin(cells: Cells, grid: Grid, logits: Array) -> Array:
     """How far every logit may move before the query is in another cell, ``[n]`` from float64 ``[n, classes]``.
 
-    A contrast changes its sign when its logits have taken so many steps towards that, each its first one at the border
-    of the step it is on and the others one whole step apart.
+    Another cell takes it over when its lead over that one is used up: by each logit as many times the difference of
+    their directions there as it has taken steps.
     """
     steps = grid.steps(logits)
     # Beyond the end of the grid a logit comes back later than this says.
     beside = np.clip(logits / grid.scale + grid.zero - steps, -0.5, 0.5)
+    directions = np.array(cells.directions, np.int64)
+    values = steps @ directions.T - np.array(cells.offsets, np.int64)
+    own = values.argmax(axis=-1)
     nearest = np.full(len(logits), np.inf)
-    for contrast, offset in zip(np.array(cells.contrasts), cells.offsets, strict=True):
-        used = np.flatnonzero(contrast)
-        apart = steps @ contrast - offset
-        toward = np.where(apart > 0, -1, 1)[:, None] * contrast[used]
-        needed = np.where(apart > 0, apart, 1 - apart) - 1
-        first = np.sort(0.5 - toward * beside[:, used], axis=-1)
-        last = np.take_along_axis(first, needed[:, None] % len(used), axis=-1)[:, 0]
-        nearest = np.minimum(nearest, needed // len(used) + last)
-    return nearest * grid.scale
+    for rival, direction in enumerate(directions):
+        apart = directions[own] - direction
+        lead = values[np.arange(len(own)), own] - values[:, rival] + (own < rival)
+        weight = np.abs(apart).sum(axis=-1)
+        # A move takes a logit at most one step farther than it is long.
+        near = (weight > 0) & (nearest + 1 > lead / np.maximum(weight, 1))
+        nearest[near] = np.minimum(nearest[near], _used_up(apart[near], beside[near], lead[near]))
+    return np.asarray(nearest * grid.scale)
+
+
+def _used_up(apart: Array, beside: Array, lead: Array) -> Array:
+    """The least move, in steps, that uses up a lead, ``[n]``, to a billionth and not above.
+
+    :param apart: ``[n, classes]``, what each step of a logit takes off or adds to the lead; not all of them 0.
+    :param beside: ``[n, classes]``, how far logits are from the middle of their steps.
+    :param lead: ``[n]``, positive.
+    """
+    weight, ahead = np.abs(apart), 0.5 - np.sign(apart) * beside
+    even = lead / weight.sum(axis=-1)
+    least, most = np.maximum(even - 1, 0.0), even + 1
+    for _ in range(_HALVINGS):
+        middle = (least + most) / 2
+        # Each logit takes its first step at the border of the one it is on, the others one whole step apart.
+        enough = (weight * np.floor(ahead + middle[:, None])).sum(axis=-1) >= lead
+        least, most = np.where(enough, least, middle), np.where(enough, middle, most)
+    return np.asarray(least)
 
 
 def _border(step: Any, grid: Grid) -> Any:

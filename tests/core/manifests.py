@@ -18,6 +18,7 @@ from edgeguard.manifest import (
     ModelFacts,
     QuantizationFacts,
     SourceFacts,
+    oldest_reader,
 )
 from edgeguard.preprocess import Preprocess
 
@@ -61,7 +62,7 @@ gates = st.builds(
     Gate,
     st.sampled_from(["max-logit", "max-probability", "energy"]),
     shares,
-    st.builds(Cells, st.just(((1, -1),)), st.tuples(st.integers(-255, 255))),
+    st.builds(Cells, st.just(((1, -1), (-4, 0))), st.tuples(st.integers(-255, 255), st.integers(-255, 255))),
     st.sampled_from([((1, 3), (0, 2)), ((3, 3), (2, 2))]),
 )
 tunings = st.builds(
@@ -85,6 +86,9 @@ by_format = st.one_of(
 
 def build_manifest(of_format: dict[str, Any], model: ModelFacts, **others: Any) -> Manifest:
     facts = {name: value for name, value in of_format.items() if name != "kind"}
+    defense = others["defense"]
+    if defense is not None and defense.gate is not None:
+        facts["min_reader"] = oldest_reader(of_format["kind"], defense)
     return Manifest(model=replace(model, format=of_format["kind"]), **facts, **others)
 
 

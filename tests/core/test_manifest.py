@@ -103,7 +103,17 @@ def test_text_that_reads_as_a_newer_reader_is_refused_too(artifact: Path, tmp_pa
 
 def test_a_reader_of_version_2_still_understands_onnx_and_only_that(artifact: Path) -> None:
     assert json.loads((artifact / MANIFEST).read_bytes())["min_reader"] == oldest_reader("onnx") == 2
-    assert oldest_reader("tflite") == SCHEMA_VERSION == 3
+    assert oldest_reader("tflite") == 3
+
+
+@settings(deadline=None, max_examples=60)
+@given(manifest=manifests)
+def test_a_gate_takes_a_reader_that_knows_its_cells(manifest: Manifest) -> None:
+    if manifest.defense is None or manifest.defense.gate is None:
+        return
+    assert manifest.min_reader == SCHEMA_VERSION == 4
+    with pytest.raises(Untrusted, match="takes a reader of schema version 4, not 3"):
+        replace(manifest, min_reader=3)
 
 
 @pytest.mark.parametrize(

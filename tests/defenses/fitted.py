@@ -17,7 +17,7 @@ from edgeguard.keys import MasterKey
 
 GRID = Grid(0.25, -20)
 _LEVELS = 4
-_BITS = 5
+_CELLS = 24
 # In steps of the grid, in probability and in logits: each closes on some of what the strategies draw, not on all.
 _THRESHOLDS = {"max-probability": 0.8, "energy": 3.0, "max-logit": 10.0, "per-class-max-logit": 0.0}
 
@@ -40,14 +40,12 @@ def response(name: str, classes: int, seed: int = 0) -> Response:
     return cast(Response, made)
 
 
-def cells(classes: int, rng: np.random.Generator, bits: int = _BITS) -> Cells:
-    """Contrasts of up to four classes."""
-    contrasts = np.zeros((bits, classes), np.int64)
-    count = min(4, classes) // 2
-    for row in contrasts:
-        chosen = rng.permutation(classes)[: 2 * count]
-        row[chosen[:count]], row[chosen[count:]] = 1, -1
-    return Cells(tuple(tuple(row) for row in contrasts.tolist()), tuple(rng.integers(-20, 20, bits).tolist()))
+def cells(classes: int, rng: np.random.Generator, count: int = _CELLS) -> Cells:
+    """Directions as a fitted gate's: away from a class, and turned a little."""
+    directions = rng.integers(-1, 2, (count, classes))
+    directions[np.arange(count), rng.integers(0, classes, count)] -= 4
+    offsets = rng.integers(-200, 200, count)
+    return Cells(tuple(tuple(row) for row in directions.tolist()), tuple(offsets.tolist()))
 
 
 @lru_cache(maxsize=256)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeguard.defenses.gate import Gate
+from edgeguard.defenses.gate import Cells, Gate
 from edgeguard.defenses.head import Head, Query
 from edgeguard.defenses.numpy_ops import NumpyOps
 from edgeguard.defenses.rows import Levels, Rows, least_confidence
@@ -53,19 +53,20 @@ def rows(found: Levels, classes: int) -> Rows:
     return Rows(classes, np.linspace(least, 1, len(found)), np.zeros(len(found)), None)
 
 
-def max_logit_gate(classes: int, count: int, rng: np.random.Generator, *, bits: int = 5) -> Gate:
+def max_logit_gate(classes: int, count: int, rng: np.random.Generator, *, cells: int = 24) -> Gate:
     """A gate at a random step that answers with rows of random levels."""
     made = gate("max-logit", classes, count, int(rng.integers(1 << 30)), float(rng.integers(-128, 129)))
-    regions = replace(made.cells, contrasts=made.cells.contrasts[:bits], offsets=made.cells.offsets[:bits])
-    return replace(made, cells=regions, draws=tuple(row[: 1 << bits] for row in made.draws))
+    regions = replace(made.cells, directions=made.cells.directions[:cells], offsets=made.cells.offsets[:cells])
+    return replace(made, cells=regions, draws=tuple(row[:cells] for row in made.draws))
 
 
-def cell_by_signs(closed: Gate, row: Array) -> int:
-    """Bit b says whether contrast b lies above its offset."""
-    return sum(
-        (sum(c * int(q) for c, q in zip(contrast, row, strict=True)) > offset) << bit
-        for bit, (contrast, offset) in enumerate(zip(closed.cells.contrasts, closed.cells.offsets, strict=True))
-    )
+def cell_by_hand(regions: Cells, row: Array) -> int:
+    """The first of the directions that a query lies farthest along."""
+    along = [
+        sum(weight * int(q) for weight, q in zip(direction, row, strict=True)) - offset
+        for direction, offset in zip(regions.directions, regions.offsets, strict=True)
+    ]
+    return along.index(max(along))
 
 
 def row_by_hand(row: Array, found: Levels, closed: Gate | None) -> int:
@@ -76,6 +77,6 @@ def row_by_hand(row: Array, found: Levels, closed: Gate | None) -> int:
     if closed is not None:
         threshold = closed.thresholds[top] if closed.thresholds else closed.step
         if peak < threshold:
-            return closed.draws[top][cell_by_signs(closed, row)]
+            return closed.draws[top][cell_by_hand(closed.cells, row)]
     level = sum(peak >= start for start in found.starts[1:])
     return level * len(values) + top

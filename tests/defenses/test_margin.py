@@ -105,13 +105,14 @@ def test_the_margin_is_of_use(name: str, score: Score | None) -> None:
     assert (margin > 0.01).mean() > 0.5
 
 
-def test_a_cell_ends_where_the_steps_of_its_contrast_do() -> None:
-    """One contrast a - b of two logits, offset 2: 4.4 - 1.6 steps are 4 - 2 = 2, not above; 4.5 - 1.6 would be 3."""
-    cells = Cells(((1, -1, 0),), (2,))
+def test_a_cell_ends_where_the_steps_of_its_direction_do() -> None:
+    """The direction a - b of two logits, against none, offset 2: 4.4 - 1.6 steps are 4 - 2 = 2, not above; 4.5 - 1.6
+    would be 3."""
+    cells = Cells(((0, 0, 0), (1, -1, 0)), (0, 2))
     gate = Gate("max-logit", 100.0, cells, ((1, 2), (0, 2), (0, 1)))
     steps = np.array([[4.4, 1.6, 0.0], [4.4, 1.4, 0.0], [4.4, 0.9, 0.0], [5.4, 0.6, 0.0], [6.4, 0.6, 0.0]])
     logits = (steps - GRID.zero) * GRID.scale
-    # Needed for another sign: one step more; one less; one less; two less, one by each; three, the last by either.
+    # Needed for the other cell: one step more; one less; one less; two less, one by each; three, the last by either.
     expected = np.array([0.1, 0.1, 0.6, 0.9, 1.9]) * GRID.scale
     assert cells.of(GRID.steps(logits)).tolist() == [0, 1, 1, 1, 1]
     np.testing.assert_allclose(gate_margin(gate, GRID, logits), expected)
@@ -122,7 +123,7 @@ def test_a_cell_ends_where_the_steps_of_its_contrast_do() -> None:
 
 
 def test_a_gate_that_is_open_does_not_look_at_cells() -> None:
-    gate = Gate("max-logit", 0.0, Cells(((1, -1, 0),), (0,)), ((1, 2), (0, 2), (0, 1)))
+    gate = Gate("max-logit", 0.0, Cells(((0, 0, 0), (1, -1, 0)), (0, 0)), ((1, 2), (0, 2), (0, 1)))
     logits = (np.array([[10.0, 10.0, 10.0]]) - GRID.zero) * GRID.scale
     np.testing.assert_allclose(gate_margin(gate, GRID, logits), [10.5 * GRID.scale])
 

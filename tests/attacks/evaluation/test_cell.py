@@ -82,6 +82,24 @@ def test_the_version_of_the_rules_changes_it(tmp_path: Path, monkeypatch: pytest
     assert decoy_digest(tmp_path) != before
 
 
+@pytest.mark.parametrize(
+    ("changed", "gated"),
+    [
+        ("budget = 5.0", True),
+        ('gate = "energy"\nbudget = 5.0', True),
+        ('gate = "none"\nbudget = 5.0', False),
+        ("budget = 0.0", False),
+    ],
+)
+def test_the_version_of_gates_changes_it_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str, gated: bool
+) -> None:
+    text = GRID.replace("budget = 5.0", changed)
+    before = decoy_digest(tmp_path, text)
+    monkeypatch.setattr(cell_module, "GATE_VERSION", cell_module.GATE_VERSION + 1)
+    assert (decoy_digest(tmp_path, text) != before) == gated
+
+
 def test_two_names_for_one_cell_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="the same cell twice"):
         written_cells(tmp_path, GRID + "[defenses.again]\n")
