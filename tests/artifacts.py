@@ -31,7 +31,7 @@ from edgeguard.export.golden import choose_goldens
 from edgeguard.export.head import attach, cut_to_logits, expose_integer_logits, find_head
 from edgeguard.export.packing import Package, publish
 from edgeguard.export.passes.quantize import Quantize, probe, quantizable_tensors
-from edgeguard.manifest import CalibrationFacts, Manifest, ModelFacts, QuantizationFacts, SourceFacts
+from edgeguard.manifest import CalibrationFacts, Manifest, ModelFacts, QuantizationFacts, SourceFacts, oldest_reader
 from edgeguard.preprocess import Preprocess
 from edgeguard.runtimes.ort_session import open_session, run_session
 from edgeguard.targets import Target, find_target
@@ -132,6 +132,7 @@ def make_artifact(
     goldens = choose_goldens(inputs, logits, post(_runner(deployed, batch)(inputs)), network.step, defense)
     exact = attach(network.exact, Head("logits", classes), None)
     undefended = attach(network.model, Head("logits", classes), None)
+    record = None if defense is None else record_of(defense, placement)
     manifest = Manifest(
         target=_TARGET.name,
         min_onnxruntime=_TARGET.min_onnxruntime,
@@ -152,7 +153,8 @@ def make_artifact(
         lab={},
         calibration=network.calibration,
         quantization=network.quantization,
-        defense=None if defense is None else record_of(defense, placement),
+        defense=record,
+        min_reader=oldest_reader("onnx", record),
     )
     lab = {"float.onnx": _bytes(exact)} | ({"int8.onnx": _bytes(undefended)} if quantized else {})
     path = directory / f"{name}.edgeguard"

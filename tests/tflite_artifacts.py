@@ -69,6 +69,7 @@ def make_tflite_artifact(
     logits = litert_answerer(dense_file(None, ends="logits", seed=seed))(inputs)
     answers = PostProcessor(head, defense if on_host else None)(litert_answerer(model)(inputs))
     goldens = choose_goldens(inputs, logits, answers, LOGITS_GRID[0], defense)
+    record = None if defense is None else record_of(defense, placement)
     manifest = Manifest(
         target="arm64",
         min_onnxruntime=None,
@@ -79,8 +80,8 @@ def make_tflite_artifact(
         tools={"edgeguard": "test"},
         files={},
         lab={},
-        defense=None if defense is None else record_of(defense, placement),
-        min_reader=oldest_reader("tflite"),
+        defense=record,
+        min_reader=oldest_reader("tflite", record),
     )
     lab = {lab_float("tflite"): dense_file(batch=batch, seed=seed)}
     if quantized:

@@ -84,9 +84,14 @@ def _write_sets(images: _Images, into: Path) -> None:
         "cifar10-test": images("cifar10_test", TEST),
         "cifar100-known": images("cifar100_train_1"),
         "cifar100-thief": images("cifar100_train_2"),
+        "cifar100-thief-all": _both(images("cifar100_train_2"), images("cifar100_train_3")),
     }
     for name, arrays in sets.items():
         np.savez(into / f"{name}.npz", **arrays)  # type: ignore[arg-type]
+
+
+def _both(first: dict[str, Array], second: dict[str, Array]) -> dict[str, Array]:
+    return {name: np.concatenate([first[name], second[name]]) for name in first}
 
 
 def _train_lenet(into: Path) -> None:
