@@ -11,13 +11,9 @@ from hypothesis import strategies as st
 
 from edgeguard.calibration.wrong_classes import fit_cells, fit_draws, members_of, wrong_class_bits
 from edgeguard.defenses.gate import Cells
-from edgeguard.keys import MasterKey
+from tests.defenses.fitted import key
 
 Array = np.ndarray[Any, Any]
-
-
-def key(seed: int = 0) -> MasterKey:
-    return MasterKey(seed.to_bytes(32, "big"))
 
 
 def gated(count: int, classes: int, seed: int = 0) -> Array:
@@ -33,16 +29,22 @@ def shares(classes: int, seed: int = 0) -> Array:
     return np.random.default_rng(seed).uniform(0.5, 1.5, classes)
 
 
-def fitted(steps: Array, honest: Array, seed: int = 0) -> tuple[Cells, Array, Array, Array]:
-    """Cells, draws of one level, and each query's most likely and its wrong class."""
+def fitted(steps: Array, honest: Array, seed: int = 0) -> tuple[Cells, Array]:
+    """Cells and draws of queries.
+
+    :param honest: of each row, ``[levels * classes]``.
+    """
     classes = steps.shape[1]
     members = members_of(key(seed), classes)
-    cells = fit_cells(key(seed), members, steps, honest)
-    top, cell = steps.argmax(axis=1), cells.of(steps)
+    cells = fit_cells(key(seed), members, steps, honest.reshape(-1, classes).sum(axis=0))
     counts = np.zeros((classes, len(cells)), np.int64)
-    np.add.at(counts, (top, cell), 1)
-    draws = fit_draws(key(seed), counts, honest, members)
-    return cells, draws, top, draws[top, cell] % classes
+    np.add.at(counts, (steps.argmax(axis=1), cells.of(steps)), 1)
+    return cells, fit_draws(key(seed), counts, honest, members)
+
+
+def rows_of(steps: Array, cells: Cells, draws: Array) -> Array:
+    """The row that answers each query; with one level its wrong class."""
+    return np.asarray(draws[steps.argmax(axis=1), cells.of(steps)])
 
 
 @pytest.mark.parametrize(
@@ -66,20 +68,19 @@ def test_the_key_puts_classes_together() -> None:
 def test_wrong_classes_come_as_often_as_honest_answers(classes: int, seed: int) -> None:
     """Within 4 % (total variation), of queries that it was not fitted to too, but for what 4,000 of them vary by."""
     honest = shares(classes, seed)
-    cells, draws, _, wrong = fitted(gated(4000, classes, seed), honest, seed)
-    other = gated(4000, classes, seed + 100)
-    there = draws[other.argmax(axis=1), cells.of(other)] % classes
+    steps, other = gated(4000, classes, seed), gated(4000, classes, seed + 100)
+    fit = fitted(steps, honest, seed)
     chance = 0.5 * np.sqrt(classes / 4000)
-    for found, more in ((wrong, 0.0), (there, chance)):
+    for found, more in ((rows_of(steps, *fit), 0.0), (rows_of(other, *fit), chance)):
         share = np.bincount(found, minlength=classes) / len(found)
         assert np.abs(share - honest / honest.sum()).sum() / 2 < 0.04 + more
 
 
 @pytest.mark.parametrize("classes", [10, 40])
 def test_they_are_far_from_what_was_asked(classes: int) -> None:
-    """At nine tenths of the distance that wrong classes could have on average, were there no shares to keep to."""
+    """At more than 85 % of the distance that wrong classes could have on average, were there no shares to keep to."""
     steps = gated(4000, classes)
-    *_, wrong = fitted(steps, np.ones(classes))
+    wrong = rows_of(steps, *fitted(steps, np.ones(classes)))
     rows = np.arange(len(steps))
     mean = (steps.sum(axis=1) - steps.max(axis=1)) / (classes - 1)
     assert (mean - steps[rows, wrong]).mean() > 0.85 * (mean - steps.min(axis=1)).mean()
@@ -88,21 +89,15 @@ def test_they_are_far_from_what_was_asked(classes: int) -> None:
 def test_of_many_classes_they_are_far_too() -> None:
     """Cells of three classes each: none of them is as far as the farthest class, and a random one is not far at all."""
     steps = gated(4000, 190)
-    *_, wrong = fitted(steps, np.ones(190))
+    wrong = rows_of(steps, *fitted(steps, np.ones(190)))
     mean = (steps.sum(axis=1) - steps.max(axis=1)) / 189
     assert (mean - steps[np.arange(len(steps)), wrong]).mean() > 0.4 * (mean - steps.min(axis=1)).mean()
 
 
 def test_another_key_answers_otherwise_and_the_same_one_the_same() -> None:
     """A class may be the farthest under any key; a level is the key's alone."""
-    steps, honest = gated(4000, 10), np.ones(40)
-    rows = []
-    for seed in (0, 0, 1):
-        members = members_of(key(seed), 10)
-        cells = fit_cells(key(seed), members, steps, np.ones(10))
-        counts = np.zeros((10, len(cells)), np.int64)
-        np.add.at(counts, (steps.argmax(axis=1), cells.of(steps)), 1)
-        rows.append(fit_draws(key(seed), counts, honest, members)[steps.argmax(axis=1), cells.of(steps)])
+    steps = gated(4000, 10)
+    rows = [rows_of(steps, *fitted(steps, np.ones(40), seed)) for seed in (0, 0, 1)]
     assert (rows[0] == rows[1]).all()
     assert (rows[0] == rows[2]).mean() < 0.3
     assert (rows[0] % 10 == rows[2] % 10).mean() < 0.8
@@ -133,14 +128,11 @@ def test_gated_rows_are_distributed_as_honest_ones(seed: int) -> None:
     rng = np.random.default_rng(seed)
     honest = rng.gamma(2.0, 1.0, 40)
     steps = gated(8000, 10, seed)
-    members = members_of(key(seed), 10)
-    cells = fit_cells(key(seed), members, steps, honest.reshape(4, 10).sum(axis=0))
-    counts = np.zeros((10, len(cells)), np.int64)
-    np.add.at(counts, (steps.argmax(axis=1), cells.of(steps)), 1)
-    draws = fit_draws(key(seed), counts, honest, members)
-    drawn = np.bincount(draws.reshape(-1), counts.reshape(-1), minlength=40) / counts.sum()
-    independent = rng.choice(40, counts.shape, p=honest / honest.sum())
-    by_chance = np.bincount(independent.reshape(-1), counts.reshape(-1), minlength=40) / counts.sum()
+    cells, draws = fitted(steps, honest, seed)
+    independent = rng.choice(40, draws.shape, p=honest / honest.sum())
+    drawn, by_chance = (
+        np.bincount(rows_of(steps, cells, table), minlength=40) / len(steps) for table in (draws, independent)
+    )
     target = honest / honest.sum()
     assert np.abs(drawn - target).sum() / 2 < 0.04
     assert np.abs(drawn - target).sum() < 0.5 * np.abs(by_chance - target).sum()
