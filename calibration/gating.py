@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,12 +14,14 @@ from edgeguard.defenses.numpy_ops import NumpyOps
 from edgeguard.defenses.rows import Levels
 from edgeguard.keys import MasterKey
 
-__all__ = ["GATE_VERSION", "FittedGate", "Threshold", "fit_gate", "fit_threshold"]
+__all__ = ["GATE_VERSION", "FittedGate", "Threshold", "chosen_score", "fit_gate", "fit_threshold"]
 
 Array = np.ndarray[Any, Any]
 
 # Raised whenever the same images, budget and key give another gate than before.
 GATE_VERSION = 2
+# What a budget is spent on if nothing was said: the best score, and the cheapest.
+_DEFAULT: Score = "max-logit"
 # Fewer images than this say nothing of a class's mean and deviation.
 _LEAST_OF_A_CLASS = 10
 
@@ -54,6 +56,19 @@ class FittedGate:
     gate: Gate
     reference_gated: float
     bits: float
+
+
+def chosen_score(
+    gate: Score | Literal["none"] | None, budget: float | None, tuned: tuple[str, float, float] | None
+) -> Score | None:
+    """The score of the gate that an owner's choice means; ``None`` if it means no gate.
+
+    :param gate: ``None`` lets the budget decide.
+    :param tuned: what a budget would be spent on in the response itself, if it has such a parameter.
+    """
+    if gate is None:
+        return _DEFAULT if budget and tuned is None else None
+    return None if gate == "none" else gate
 
 
 def fit_threshold(score: Score, logits: Array, right: Array, most: int, grid: Grid) -> Threshold | None:

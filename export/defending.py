@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgeguard.calibration.data_set import DataSet
+from edgeguard.calibration.gating import chosen_score
 from edgeguard.calibration.sets import open_set
 from edgeguard.calibration.tuning import Wish, tune
 from edgeguard.defenses.defense import Defense
-from edgeguard.defenses.gate import Score
 from edgeguard.defenses.head import Head
 from edgeguard.defenses.record import DefenseRecord, record_of
 from edgeguard.defenses.registry import answers_from_table, configure
@@ -21,9 +21,6 @@ from edgeguard.keys import read_key
 from edgeguard.preprocess import Preprocess
 
 __all__ = ["Ending", "Fitted", "defend_model", "ending_of", "fit", "wish_of"]
-
-# What a budget is spent on if nothing was said: the best score, and the cheapest.
-_DEFAULT_GATE: Score = "max-logit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +48,7 @@ def wish_of(choice: DefenseChoice, classes: int) -> Wish:
     :raises UsageError: it contradicts itself, or the key cannot be read.
     """
     response = configure(choice.name, choice.overrides, classes)
-    score: Score | None = None if choice.gate is None or choice.gate == "none" else choice.gate
-    if choice.gate is None and choice.budget and response.tuned is None:
-        score = _DEFAULT_GATE
+    score = chosen_score(choice.gate, choice.budget, response.tuned)
     key = None if choice.key is None else read_key(choice.key)
     return Wish(response, score, choice.budget, key, frozenset(choice.overrides))
 

@@ -18,7 +18,7 @@ from edgeguard.attacks.evaluation.grid import (
 )
 from edgeguard.attacks.recipe import Recipe
 from edgeguard.attacks.students.registry import Student
-from edgeguard.calibration.gating import GATE_VERSION
+from edgeguard.calibration.gating import GATE_VERSION, chosen_score
 from edgeguard.defenses.registry import DEFENSES
 from edgeguard.digests import json_digest
 from edgeguard.errors import UsageError
@@ -104,19 +104,15 @@ def identity(value: Any) -> Any:
     hidden = {"name"} if type(value) in _LABELS else set()
     known = {entry.name: identity(getattr(value, entry.name)) for entry in fields(value) if entry.name not in hidden}
     if isinstance(value, DefenseSpec) and value.defense is not None:
-        known["version"] = DEFENSES[value.defense].version
-        if _gated(value, value.defense):
+        kind = DEFENSES[value.defense]
+        known["version"] = kind.version
+        if chosen_score(value.gate, value.budget, kind.tuned) is not None:
             known["gate_version"] = GATE_VERSION
     if isinstance(value, DefenseSpec) and value.baseline is not None:
         known["version"] = PEERS[value.baseline].version
     if isinstance(value, VictimSpec):
         known["format"] = value.model.path.suffix
     return known
-
-
-def _gated(spec: DefenseSpec, defense: str) -> bool:
-    named = spec.gate is not None and spec.gate != "none"
-    return named or (spec.gate is None and bool(spec.budget) and DEFENSES[defense].tuned is None)
 
 
 def cells_of(grid: Grid) -> tuple[Cell, ...]:
