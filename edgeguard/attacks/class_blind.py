@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Fit", "class_blind"]
+__all__ = ["Fit", "class_blind", "descending"]
 
 Array = np.ndarray[Any, Any]
 # From answers and the posteriors behind them, both [n, classes], and a seed to an inverse: answers to estimates.
@@ -24,11 +24,11 @@ def class_blind(fit: Fit) -> Fit:
     """The same learning, of sorted answers."""
 
     def fit_sorted(answers: Array, posteriors: Array, seed: int) -> Callable[[Array], Array]:
-        order = _order(answers)
+        order = descending(answers)
         inverse = fit(np.take_along_axis(answers, order, 1), np.take_along_axis(posteriors, order, 1), seed)
 
         def invert(given: Array) -> Array:
-            places = _order(given)
+            places = descending(given)
             found = inverse(np.take_along_axis(given, places, 1))
             estimates = np.empty_like(found)
             np.put_along_axis(estimates, places, found, 1)
@@ -39,6 +39,6 @@ def class_blind(fit: Fit) -> Fit:
     return fit_sorted
 
 
-def _order(answers: Array) -> Array:
-    """The largest first, among equals the first class."""
+def descending(answers: Array) -> Array:
+    """The places of each row's entries, the largest first, among equals the first class: int64 ``[n, classes]``."""
     return np.argsort(-answers, axis=1, kind="stable")

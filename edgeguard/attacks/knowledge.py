@@ -28,9 +28,11 @@ class Knowledge:
     """Of one defense.
 
     :param shadow: the thief's own copy of it; ``None`` where there is none, or he has never heard of it.
+    :param exact: whether that copy answers as the defense itself does, each row on its own: no key has a part in it.
     """
 
     shadow: Shadow | None = None
+    exact: bool = False
 
 
 NOTHING = Knowledge()
@@ -47,7 +49,7 @@ def knowledge_of(defense: Defense) -> Knowledge:
         key = MasterKey(np.random.default_rng(seed).bytes(32))
         return np.asarray(_rekeyed(defense, key, logits).answer(NumpyOps(), Head("logits", logits.shape[1]), logits))
 
-    return Knowledge(shadow)
+    return Knowledge(shadow, exact=not defense.response.keyed and defense.gate is None)
 
 
 def _rekeyed(defense: Defense, key: MasterKey, logits: Array) -> Defense:

@@ -13,12 +13,12 @@ their mean.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-__all__ = ["fit_neighbours"]
+__all__ = ["fit_neighbours", "nearest"]
 
 Array = np.ndarray[Any, Any]
 
@@ -29,6 +29,16 @@ _BLOCK_ELEMENTS = 1 << 24
 _LEAST_WIDTH = 1e-3
 
 
+def nearest(given: Array, known: Array, count: int) -> Array:
+    """Which known answers lie nearest to each given one, in no order: int64 ``[n, count]``.
+
+    :param given: ``[n, classes]``.
+    :param known: at least ``count``, ``[m, classes]``.
+    """
+    blocks = [np.argpartition(distances, count - 1, axis=1)[:, :count] for distances in _distances(given, known)]
+    return np.concatenate(blocks)
+
+
 def fit_neighbours(answers: Array, posteriors: Array, seed: int) -> Callable[[Array], Array]:  # noqa: ARG001  (as :func:`edgeguard.attacks.inverse.fit_inverse`, which draws)
     """Learn from pairs, at least one.
 
@@ -36,21 +46,25 @@ def fit_neighbours(answers: Array, posteriors: Array, seed: int) -> Callable[[Ar
     :param posteriors: what they were made from, ``[n, classes]``.
     :returns: from answers to estimates, float32 of the same shape, each row a distribution.
     """
-    known = np.sqrt(answers.astype(np.float32))
-    squares = (known**2).sum(axis=1)
-    nearest = min(_NEAREST, len(known)) - 1
-    rows = max(1, _BLOCK_ELEMENTS // len(known))
+    nth = min(_NEAREST, len(answers)) - 1
 
-    def estimate(given: Array) -> Array:
-        roots = np.sqrt(given.astype(np.float32))
-        distances = np.maximum((roots**2).sum(axis=1)[:, None] + squares - 2 * roots @ known.T, 0)
-        width = np.maximum(np.partition(distances, nearest, axis=1)[:, nearest, None] / 4, _LEAST_WIDTH**2)
+    def estimate(distances: Array) -> Array:
+        width = np.maximum(np.partition(distances, nth, axis=1)[:, nth, None] / 4, _LEAST_WIDTH**2)
         weights = np.exp((distances.min(axis=1, keepdims=True) - distances) / (2 * width))
         return np.asarray(weights @ posteriors / weights.sum(axis=1, keepdims=True), np.float32)
 
     def invert(given: Array) -> Array:
         distinct, which = np.unique(given, axis=0, return_inverse=True)
-        blocks = [estimate(distinct[start : start + rows]) for start in range(0, len(distinct), rows)]
-        return np.concatenate(blocks)[which.reshape(-1)]
+        return np.concatenate([estimate(distances) for distances in _distances(distinct, answers)])[which.reshape(-1)]
 
     return invert
+
+
+def _distances(given: Array, known: Array) -> Iterator[Array]:
+    """Squared distances to all that is known, ``[rows, m]``, of one block of rows after the other."""
+    known = np.sqrt(known.astype(np.float32))
+    squares = (known**2).sum(axis=1)
+    rows = max(1, _BLOCK_ELEMENTS // len(known))
+    for start in range(0, len(given), rows):
+        roots = np.sqrt(given[start : start + rows].astype(np.float32))
+        yield np.maximum((roots**2).sum(axis=1)[:, None] + squares - 2 * roots @ known.T, 0)

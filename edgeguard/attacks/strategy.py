@@ -38,6 +38,7 @@ class Strategy:
     :param asking: how each image is asked.
     :param cost: queries that one image costs.
     :param objective: of the training.
+    :param version: raised whenever the same answers would be read otherwise than before.
     """
 
     name: str
@@ -46,3 +47,4 @@ class Strategy:
     asking: Asking = ask_once
     cost: int = 1
     objective: Objective = "supervised"
+    version: int = 1

@@ -16,6 +16,7 @@ from edgeguard.attacks.evaluation.grid import (
     Source,
     VictimSpec,
 )
+from edgeguard.attacks.readings.registry import find_strategy
 from edgeguard.attacks.recipe import Recipe
 from edgeguard.attacks.students.registry import Student
 from edgeguard.calibration.gating import GATE_VERSION, chosen_score
@@ -110,6 +111,8 @@ def identity(value: Any) -> Any:
             known["gate_version"] = GATE_VERSION
     if isinstance(value, DefenseSpec) and value.baseline is not None:
         known["version"] = PEERS[value.baseline].version
+    if isinstance(value, AttackSpec) and value.strategy is not None and find_strategy(value.strategy).version > 1:
+        known["version"] = find_strategy(value.strategy).version
     if isinstance(value, VictimSpec):
         known["format"] = value.model.path.suffix
     return known

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from edgeguard.attacks.evaluation import cell as cell_module
 from edgeguard.attacks.evaluation.cell import cells_of
 from edgeguard.attacks.evaluation.content import content_digest
 from edgeguard.attacks.evaluation.grid_file import read_grid
+from edgeguard.attacks.readings.registry import STRATEGIES
 from edgeguard.errors import UsageError
 from tests.attacks.evaluation.grids import GRID, write_grid, written_cells
 
@@ -98,6 +100,12 @@ def test_the_version_of_gates_changes_it_where_there_is_one(
     before = decoy_digest(tmp_path, text)
     monkeypatch.setattr(cell_module, "GATE_VERSION", cell_module.GATE_VERSION + 1)
     assert (decoy_digest(tmp_path, text) != before) == gated
+
+
+def test_the_version_of_a_strategy_changes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = decoy_digest(tmp_path)
+    monkeypatch.setitem(STRATEGIES, "naive", replace(STRATEGIES["naive"], version=2))
+    assert decoy_digest(tmp_path) != before
 
 
 def test_two_names_for_one_cell_are_refused(tmp_path: Path) -> None:
