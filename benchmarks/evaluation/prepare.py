@@ -1,7 +1,7 @@
-"""Write the image sets of the grids beside this file from the reference data, and train the LeNet that they attack.
+"""Write the image sets of the grids beside this file from the reference data, and train the LeNets that they attack.
 
-``python -m benchmarks.evaluation.prepare --reference DIR --into DIR``; takes about two minutes if the victim is trained
-anew (``--train``), otherwise seconds. Grids name their files relative to themselves, so they are copied along.
+``python -m benchmarks.evaluation.prepare --reference DIR --into DIR``; takes about two minutes if the victims are
+trained anew (``--train``), otherwise seconds. Grids name their files relative to themselves, so they are copied along.
 """
 
 from __future__ import annotations
@@ -15,19 +15,23 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 __all__ = ["main"]
 
 Array = np.ndarray[Any, Any]
 
 HERE = Path(__file__).resolve().parent
-LENET = HERE / "lenet_fashion_mnist.pt"
+LENETS = {"fashion": HERE / "lenet_fashion_mnist.pt", "mnist": HERE / "lenet_mnist.pt"}
 # Training images of Fashion-MNIST: to train the victim, to tune it, what its owner takes for queries, the thief's.
 TRAINED, TUNED, KNOWN, STOLEN = slice(0, 40_000), slice(40_000, 45_000), slice(45_000, 50_000), slice(50_000, 60_000)
 CALIBRATED = slice(0, 256)
+# Of MNIST there are the test images only: to train the other victim, and to test it.
+TRAINED_DIGITS, TESTED_DIGITS = slice(0, 8_000), slice(8_000, 10_000)
 # CIFAR-10's test images, of which a published network has seen none; and CIFAR-100's training images.
 TUNED_TEST, TEST = slice(0, 2_000), slice(2_000, 10_000)
-_EPOCHS = 10
+_EPOCHS = {"fashion": 10, "mnist": 40}
+_DIGIT = (28, 28)
 
 
 def main() -> None:
@@ -35,15 +39,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--reference", type=Path, required=True, help="the reference data")
     parser.add_argument("--into", type=Path, required=True, help="where the grids and their files go")
-    parser.add_argument("--train", action="store_true", help="train the LeNet anew, and keep it beside this script")
+    parser.add_argument("--train", action="store_true", help="train the LeNets anew, and keep them beside this script")
     options = parser.parse_args()
     images = _Images(options.reference)
     into: Path = options.into
     into.mkdir(parents=True, exist_ok=True)
     _write_sets(images, into)
     if options.train:
-        _train_lenet(into)
-    for file in (LENET, options.reference / "models" / "resnet20_cifar10.pt", *sorted(HERE.glob("*.toml"))):
+        for kind in LENETS:
+            _train_lenet(kind, into)
+    for file in (*LENETS.values(), options.reference / "models" / "resnet20_cifar10.pt", *sorted(HERE.glob("*.toml"))):
         shutil.copyfile(file, into / file.name)
 
 
@@ -78,6 +83,9 @@ def _write_sets(images: _Images, into: Path) -> None:
         "fashion-thief": images(clothes, STOLEN),
         "fashion-test": images("fashion_mnist_test"),
         "mnist-thief": images("mnist_test"),
+        "mnist-trained": images("mnist_test", TRAINED_DIGITS),
+        "mnist-test": images("mnist_test", TESTED_DIGITS),
+        "cifar100-grey": _grey(images("cifar100_train_2")),
         "cifar10-trained": images("cifar10_train_1"),
         "cifar10-calibration": images("cifar10_train_1", CALIBRATED),
         "cifar10-tuning": images("cifar10_test", TUNED_TEST),
@@ -94,7 +102,13 @@ def _both(first: dict[str, Array], second: dict[str, Array]) -> dict[str, Array]
     return {name: np.concatenate([first[name], second[name]]) for name in first}
 
 
-def _train_lenet(into: Path) -> None:
+def _grey(colourful: dict[str, Array]) -> dict[str, Array]:
+    """As a thief asks natural images from a network of digits."""
+    small = [np.asarray(Image.fromarray(image).convert("L").resize(_DIGIT)) for image in colourful["x"]]
+    return {"x": np.stack(small), "y": colourful["y"]}
+
+
+def _train_lenet(kind: str, into: Path) -> None:
     import torch
 
     from edgeguard.attacks.recipe import Recipe
@@ -102,14 +116,14 @@ def _train_lenet(into: Path) -> None:
     from edgeguard.attacks.training import predict, train
     from edgeguard.attacks.transfer import Lesson
 
-    with np.load(into / "fashion-trained.npz") as stored, np.load(into / "fashion-test.npz") as test:
+    with np.load(into / f"{kind}-trained.npz") as stored, np.load(into / f"{kind}-test.npz") as test:
         inputs, labels = _unit(stored["x"]), stored["y"]
         asked, truth = _unit(test["x"]), test["y"]
     lesson = Lesson(inputs, np.eye(10, dtype=np.float32)[labels], np.arange(len(inputs)))
-    recipe = Recipe(epochs=_EPOCHS, batch=64, rate=0.05, augmentation="none")
+    recipe = Recipe(epochs=_EPOCHS[kind], batch=64, rate=0.05, augmentation="none")
     network = train(parse_student("lenet"), lesson, recipe, 0)
-    print(f"LeNet: {(predict(network, asked).argmax(axis=1) == truth).mean():.2%} of the test images", file=sys.stderr)
-    torch.save(network.state_dict(), LENET)
+    print(f"{kind}: {(predict(network, asked).argmax(axis=1) == truth).mean():.2%} of the test images", file=sys.stderr)
+    torch.save(network.state_dict(), LENETS[kind])
 
 
 def _unit(images: Array) -> Array:
