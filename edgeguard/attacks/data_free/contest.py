@@ -25,7 +25,7 @@ from edgeguard.attacks.thief import Thief
 from edgeguard.attacks.training import device
 from edgeguard.errors import UsageError
 
-__all__ = ["Game", "compete", "cosine"]
+__all__ = ["DataFreeAttack", "Game", "cosine"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +55,45 @@ def cosine(progress: float) -> float:
     return (1 + math.cos(math.pi * progress)) / 2
 
 
-def compete(oracle: Oracle, thief: Thief, queries: int, canvas: Canvas, settings: Settings, game: Game) -> nn.Module:
-    """The student in the end; see :class:`~edgeguard.attacks.data_free.protocol.DataFreeAttack`.
+@dataclass(frozen=True, slots=True)
+class DataFreeAttack:
+    """Steals without images.
 
-    What does not make a round is spent on the student's last steps.
+    :param version: raised whenever the same thief would get another clone than before.
     """
-    rounds = settings.rounds(queries)
-    if oracle.input_shape != canvas.shape:
-        raise UsageError(f"a canvas {list(canvas.shape)} for inputs {list(oracle.input_shape)}", where="canvas")
-    last = queries - (rounds - 1) * (settings.student_queries + settings.generator_queries)
-    with isolated():
-        contest = _Contest(oracle, thief, canvas, settings, game)
-        for number in range(rounds):
-            contest.slow_to(cosine(number / rounds))
-            final = number == rounds - 1
-            for count in shares(last if final else settings.student_queries, settings.student_steps):
-                contest.teach_student(count)
-            contest.replay()
-            if not final:
-                for _ in range(settings.generator_steps):
-                    contest.teach_generator()
-    return contest.student.eval()
+
+    settings: Settings
+    game: Game
+    version: int = 1
+
+    def __call__(self, oracle: Oracle, thief: Thief, queries: int, canvas: Canvas) -> nn.Module:
+        """The clone, in evaluation mode, answering with logits ``[n, classes]``.
+
+        It learns while the thief asks: of the thief only the student and the seed count, not his recipe nor what he
+        knows. What does not make a round is spent on the student's last steps.
+
+        :param oracle: gives all answers that the attack uses, also those for the generator's gradients.
+        :param queries: exactly so many are asked.
+        :raises UsageError: they are fewer than one round takes, or the student cannot take such images.
+        :raises BudgetSpent: the oracle answers fewer.
+        """
+        settings = self.settings
+        rounds = settings.rounds(queries)
+        if oracle.input_shape != canvas.shape:
+            raise UsageError(f"a canvas {list(canvas.shape)} for inputs {list(oracle.input_shape)}", where="canvas")
+        last = queries - (rounds - 1) * (settings.student_queries + settings.generator_queries)
+        with isolated():
+            contest = _Contest(oracle, thief, canvas, settings, self.game)
+            for number in range(rounds):
+                contest.slow_to(cosine(number / rounds))
+                final = number == rounds - 1
+                for count in shares(last if final else settings.student_queries, settings.student_steps):
+                    contest.teach_student(count)
+                contest.replay()
+                if not final:
+                    for _ in range(settings.generator_steps):
+                        contest.teach_generator()
+        return contest.student.eval()
 
 
 class _Contest:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from edgeguard.attacks.data_free.dfme import Dfme
-from edgeguard.attacks.data_free.maze import Maze
-from edgeguard.attacks.data_free.protocol import DataFreeAttack
+from edgeguard.attacks.data_free.contest import DataFreeAttack
+from edgeguard.attacks.data_free.dfme import DFME
+from edgeguard.attacks.data_free.maze import MAZE
 from edgeguard.errors import UsageError
 
 __all__ = ["DATA_FREE", "find_data_free"]
 
-DATA_FREE: dict[str, DataFreeAttack] = {"dfme": Dfme(), "maze": Maze()}
+DATA_FREE: dict[str, DataFreeAttack] = {"dfme": DFME, "maze": MAZE}
 
 
 def find_data_free(name: str) -> DataFreeAttack:

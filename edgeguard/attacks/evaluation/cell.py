@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from edgeguard.attacks.baselines.registry import PEERS
+from edgeguard.attacks.data_free.registry import find_data_free
 from edgeguard.attacks.evaluation.grid import (
     NO_POOL,
     AttackSpec,
@@ -111,11 +112,19 @@ def identity(value: Any) -> Any:
             known["gate_version"] = GATE_VERSION
     if isinstance(value, DefenseSpec) and value.baseline is not None:
         known["version"] = PEERS[value.baseline].version
-    if isinstance(value, AttackSpec) and value.strategy is not None and find_strategy(value.strategy).version > 1:
-        known["version"] = find_strategy(value.strategy).version
+    # Attacks were recorded before they had versions.
+    if isinstance(value, AttackSpec) and (version := _version(value)) > 1:
+        known["version"] = version
     if isinstance(value, VictimSpec):
         known["format"] = value.model.path.suffix
     return known
+
+
+def _version(attack: AttackSpec) -> int:
+    """Of what the thief does."""
+    if attack.data_free is not None:
+        return find_data_free(attack.data_free).version
+    return 1 if attack.strategy is None else find_strategy(attack.strategy).version
 
 
 def cells_of(grid: Grid) -> tuple[Cell, ...]:

@@ -10,8 +10,8 @@ from torch import nn
 
 from edgeguard.attacks.black_box import BlackBox
 from edgeguard.attacks.data_free.canvas import Canvas, canvas_of
-from edgeguard.attacks.data_free.dfme import Dfme
-from edgeguard.attacks.data_free.maze import Maze
+from edgeguard.attacks.data_free.dfme import DFME
+from edgeguard.attacks.data_free.maze import MAZE
 from edgeguard.attacks.prior import posteriors_of
 from edgeguard.attacks.recipe import Recipe
 from edgeguard.attacks.students.registry import Student, parse_student
@@ -25,8 +25,16 @@ Array = np.ndarray[Any, Any]
 
 CLASSES = 5
 _PREPROCESS = Preprocess((16, 16), colour="grey", mean=(0.5,), std=(0.25,))
-SMALL_DFME = Dfme(replace(Dfme().settings, batch=8, latent=16, width=4))
-SMALL_MAZE = Maze(replace(Maze().settings, batch=8, latent=16, width=4, directions=2), replays=2, memory=4)
+SMALL_DFME = replace(
+    DFME,
+    settings=replace(DFME.settings, batch=8, latent=16, width=4),
+    game=replace(DFME.game, replays=1, memory=4),
+)
+SMALL_MAZE = replace(
+    MAZE,
+    settings=replace(MAZE.settings, batch=8, latent=16, width=4, directions=2),
+    game=replace(MAZE.game, replays=2, memory=4),
+)
 
 
 class Counting:

@@ -10,11 +10,8 @@ import pytest
 import torch
 
 from edgeguard.attacks.data_free import contest
-from edgeguard.attacks.data_free.contest import Game, cosine
-from edgeguard.attacks.data_free.dfme import Dfme
-from edgeguard.attacks.data_free.losses import divergence, logit_distance
-from edgeguard.attacks.data_free.maze import Maze
-from edgeguard.attacks.data_free.protocol import DataFreeAttack
+from edgeguard.attacks.data_free.contest import DataFreeAttack, Game, cosine
+from edgeguard.attacks.data_free.losses import divergence
 from edgeguard.attacks.data_free.registry import DATA_FREE, find_data_free
 from edgeguard.attacks.data_free.settings import Settings, shares
 from edgeguard.attacks.oracle import BudgetSpent, Oracle
@@ -40,7 +37,7 @@ _ATTACKS = pytest.mark.parametrize("attack", [SMALL_DFME, SMALL_MAZE], ids=["dfm
 
 @_ATTACKS
 @pytest.mark.parametrize("extra", [0, 1, 40, 57, 101, 200])
-def test_exactly_the_budget_is_asked_and_all_of_it_of_the_oracle(attack: Dfme | Maze, extra: int) -> None:
+def test_exactly_the_budget_is_asked_and_all_of_it_of_the_oracle(attack: DataFreeAttack, extra: int) -> None:
     """The seed's scripts asked an undefended copy behind the oracle's back; here the victim sees what is counted."""
     queries = attack.settings.student_queries + attack.settings.generator_queries + extra
     victim = Counting()
@@ -54,7 +51,7 @@ def test_exactly_the_budget_is_asked_and_all_of_it_of_the_oracle(attack: Dfme | 
 
 
 @_ATTACKS
-def test_every_query_is_an_image(attack: Dfme | Maze) -> None:
+def test_every_query_is_an_image(attack: DataFreeAttack) -> None:
     victim = Counting()
     attack(Oracle(victim.box), thief(), 600, CANVAS)
     assert victim.asked.dtype == np.float32
@@ -63,7 +60,7 @@ def test_every_query_is_an_image(attack: Dfme | Maze) -> None:
 
 
 @_ATTACKS
-def test_less_than_a_round_is_refused_before_anything_is_asked(attack: Dfme | Maze) -> None:
+def test_less_than_a_round_is_refused_before_anything_is_asked(attack: DataFreeAttack) -> None:
     least = attack.settings.student_queries + attack.settings.generator_queries
     oracle = Oracle(Counting().box)
     with pytest.raises(UsageError, match=f"{least - 1} queries pay for no round of {least}"):
@@ -87,7 +84,7 @@ def _weights(attack: DataFreeAttack, seed: int) -> torch.Tensor:
 
 
 @_ATTACKS
-def test_a_seed_decides_everything_and_global_state_nothing(attack: Dfme | Maze) -> None:
+def test_a_seed_decides_everything_and_global_state_nothing(attack: DataFreeAttack) -> None:
     threads = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
@@ -101,7 +98,7 @@ def test_a_seed_decides_everything_and_global_state_nothing(attack: Dfme | Maze)
 
 
 @_ATTACKS
-def test_a_clone_learns_the_victim(attack: Dfme | Maze, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clone_learns_the_victim(attack: DataFreeAttack, monkeypatch: pytest.MonkeyPatch) -> None:
     """On images that the thief never saw: noise, of which the largest class has less than a third."""
     monkeypatch.setattr(contest, "build", linear_student)
     quick = replace(attack, settings=replace(attack.settings, batch=16, student_rate=1e-2))
@@ -113,7 +110,7 @@ def test_a_clone_learns_the_victim(attack: Dfme | Maze, monkeypatch: pytest.Monk
 
 
 @_ATTACKS
-def test_random_answers_teach_nothing(attack: Dfme | Maze, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_random_answers_teach_nothing(attack: DataFreeAttack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contest, "build", linear_student)
     rng = np.random.default_rng(3)
     box = replace(Counting(8).box, answer=lambda inputs: rng.dirichlet(np.ones(CLASSES), len(inputs)))
@@ -125,7 +122,7 @@ def test_random_answers_teach_nothing(attack: Dfme | Maze, monkeypatch: pytest.M
 
 
 @_ATTACKS
-def test_the_generator_learns_where_they_disagree(attack: Dfme | Maze, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_generator_learns_where_they_disagree(attack: DataFreeAttack, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a student that stands still, later queries show more of what it does not know than earlier ones."""
     monkeypatch.setattr(contest, "build", linear_student)
     # One direction would do, but takes more steps: its estimates are mostly noise.
@@ -133,8 +130,7 @@ def test_the_generator_learns_where_they_disagree(attack: Dfme | Maze, monkeypat
     still = replace(attack.settings, student_rate=1e-12, generator_rate=1e-2, **steps)
     victim = Counting(8)
     clone = replace(attack, settings=still)(Oracle(victim.box), thief(), 16_000, TINY_CANVAS)
-    loss = logit_distance if isinstance(attack, Dfme) else divergence
-    losses = loss(
+    losses = attack.game.loss(
         torch.from_numpy(posteriors_of(linear_logits(victim.asked, CLASSES))),
         torch.from_numpy(predict(clone, victim.asked)),
     )

@@ -3,11 +3,13 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from edgeguard.attacks.data_free.registry import DATA_FREE
 from edgeguard.attacks.evaluation import cell as cell_module
 from edgeguard.attacks.evaluation.cell import cells_of
 from edgeguard.attacks.evaluation.content import content_digest
@@ -102,10 +104,16 @@ def test_the_version_of_gates_changes_it_where_there_is_one(
     assert (decoy_digest(tmp_path, text) != before) == gated
 
 
-def test_the_version_of_a_strategy_changes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = decoy_digest(tmp_path)
-    monkeypatch.setitem(STRATEGIES, "naive", replace(STRATEGIES["naive"], version=2))
-    assert decoy_digest(tmp_path) != before
+@pytest.mark.parametrize(
+    ("written", "registry", "name"), [("strategy", STRATEGIES, "naive"), ("data-free", DATA_FREE, "maze")]
+)
+def test_the_version_of_an_attack_changes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str, registry: dict[str, Any], name: str
+) -> None:
+    text = GRID.replace('strategy = "naive"', f'{written} = "{name}"')
+    before = decoy_digest(tmp_path, text)
+    monkeypatch.setitem(registry, name, replace(registry[name], version=registry[name].version + 1))
+    assert decoy_digest(tmp_path, text) != before
 
 
 def test_two_names_for_one_cell_are_refused(tmp_path: Path) -> None:
