@@ -3,8 +3,8 @@
 Empirical Bayes by expectation maximization: logits of one most likely class are Gaussian, with a mean and a covariance
 that are learnt from the very solutions they weigh. That sorts out about half of dcp's wrong solutions.
 
-An int8 victim gives itself away more: its logits lie on a grid, and false solutions do not. The spacing of the grid
-shows in the solutions that seem likeliest without it.
+A victim with an int8 head gives itself away more: its logits lie on a grid, and false solutions do not. The spacing of
+the grid shows in the solutions that seem likeliest without it.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ Then, where no key has a part in the answers and they are not of a few kinds onl
 and the logits of similar answers are where the search for all logits behind an answer begins
 (:mod:`edgeguard.attacks.preimages`), and what all answers say of the victim weighs them
 (:mod:`edgeguard.attacks.plausibility`). For dcp at beta 1.2 on a ResNet-20 asked CIFAR-100 images the inverse comes
-from L1 1.51 to 0.28, as one that was shown the true pairs does; solving brings that to 0.18 on the float network, and
-to 0.08 where its logits lie on a grid, as those of an int8 file do.
+from L1 1.51 to 0.28, as one that was shown the true pairs does; solving brings that to 0.18, and to 0.08 where its
+logits lie on a grid, as those of an int8 head do.
 """
 
 from __future__ import annotations
