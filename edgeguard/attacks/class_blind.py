@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Fit", "class_blind", "descending"]
+__all__ = ["Fit", "class_blind", "descending", "restored"]
 
 Array = np.ndarray[Any, Any]
 # From answers and the posteriors behind them, both [n, classes], and a seed to an inverse: answers to estimates.
@@ -29,10 +29,7 @@ def class_blind(fit: Fit) -> Fit:
 
         def invert(given: Array) -> Array:
             places = descending(given)
-            found = inverse(np.take_along_axis(given, places, 1))
-            estimates = np.empty_like(found)
-            np.put_along_axis(estimates, places, found, 1)
-            return estimates
+            return restored(inverse(np.take_along_axis(given, places, 1)), places)
 
         return invert
 
@@ -42,3 +39,10 @@ def class_blind(fit: Fit) -> Fit:
 def descending(answers: Array) -> Array:
     """The places of each row's entries, the largest first, among equals the first class: int64 ``[n, classes]``."""
     return np.argsort(-answers, axis=1, kind="stable")
+
+
+def restored(found: Array, places: Array) -> Array:
+    """What was found for sorted rows, ``[..., n, classes]``, with each entry back in its place ``[n, classes]``."""
+    rows = np.empty_like(found)
+    np.put_along_axis(rows, np.broadcast_to(places, found.shape), found, -1)
+    return rows

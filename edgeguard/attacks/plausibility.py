@@ -110,11 +110,11 @@ def _log_density(logits: Array, weights: Array) -> Array:
     """Of each solution under the Gaussian of its most likely class, ``[starts, n]``."""
     top, free = logits.argmax(axis=2), logits[..., :-1]
     density = np.empty(weights.shape)
-    everything = _gaussian(free, weights)
     for own in range(logits.shape[2]):
         here = top == own
         share = float((weights * here).sum())
-        mean, covariance = everything if share < _FEWEST_PER_CLASS else _gaussian(free[here], weights[here])
+        known = slice(None) if share < _FEWEST_PER_CLASS else here
+        mean, covariance = _gaussian(free[known], weights[known])
         apart = free[here] - mean
         distance = np.einsum("mi,ij,mj->m", apart, np.linalg.inv(covariance), apart)
         density[here] = np.log((share + 1) / weights.sum()) - (distance + np.linalg.slogdet(covariance)[1]) / 2

@@ -24,14 +24,13 @@ def drawn(rows: int, classes: int = 3, seed: int = 0) -> Array:
 
 def mirrored(logits: Array) -> Array:
     """Answers that forget the sign of centred logits: each has exactly the two solutions z and -z."""
-    away = centred(logits.astype(np.float64)) ** 2
-    products = centred(logits.astype(np.float64)) * np.roll(centred(logits.astype(np.float64)), 1, axis=1)
-    return np.concatenate([away, products], axis=1)
+    away = centred(logits.astype(np.float64))
+    return np.concatenate([away**2, away * np.roll(away, 1, axis=1)], axis=1)
 
 
 def test_what_softmax_made_is_solved_exactly() -> None:
     logits = drawn(40)
-    found = preimages(posteriors_of(logits), lambda asked: posteriors_of(asked), drawn(40, seed=1)[None])
+    found = preimages(posteriors_of(logits), posteriors_of, drawn(40, seed=1)[None])
     assert found.found.all()
     np.testing.assert_allclose(found.logits[0], logits, atol=1e-4)
     np.testing.assert_allclose(found.posteriors[0], posteriors_of(logits), atol=1e-5)
@@ -55,13 +54,13 @@ def test_the_volume_is_that_of_the_map() -> None:
     # Softmax of centred logits in the two directions that change it: det of diag(p) - p p^T there is 3 p1 p2 p3.
     logits = drawn(20)
     posteriors = posteriors_of(logits)
-    solutions = preimages(posteriors, lambda asked: posteriors_of(asked), logits[None])
+    solutions = preimages(posteriors, posteriors_of, logits[None])
     np.testing.assert_allclose(solutions.volume[0], np.log(3 * posteriors.prod(axis=1)), atol=0.02)
 
 
 def test_what_cannot_be_answered_is_not_found() -> None:
     impossible = np.array([[0.9, 0.9, 0.9]])
-    solutions = preimages(impossible, lambda asked: posteriors_of(asked), np.zeros((2, 1, 3)))
+    solutions = preimages(impossible, posteriors_of, np.zeros((2, 1, 3)))
     assert not solutions.found.any()
     assert (plausibility(solutions) == 0).all()
     otherwise = np.array([[0.2, 0.3, 0.5]], np.float32)
@@ -99,7 +98,7 @@ def test_too_few_answers_show_no_spacing() -> None:
 def test_solutions_on_the_grid_are_believed() -> None:
     true, false = np.rint(drawn(600, classes=10) * 2 / 0.25) * 0.25, drawn(600, classes=10, seed=1) * 3
     solutions = stacked(true, false)
-    # The first half has one solution only, from which the grid is read.
+    # Of the first half nothing but the right solution was found.
     solutions.found[1, :300] = False
     weights = plausibility(solutions)
     np.testing.assert_allclose(weights.sum(axis=0), 1)
