@@ -8,7 +8,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-from edgeguard.bench.cpu import parse_cpuinfo
+from edgeguard.cpu import parse_cpuinfo
 
 __all__ = ["machine"]
 

@@ -7,8 +7,8 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeguard.bench.cpu import CpuFacts, parse_cpuinfo
-from edgeguard.bench.small_files import read_number, read_text
+from edgeguard.cpu import CpuFacts, parse_cpuinfo
+from edgeguard.small_files import read_number, read_text
 
 __all__ = ["DeviceFacts", "read_device"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edgeguard.bench.small_files import read_text
+from edgeguard.small_files import read_text
 
 __all__ = ["DeviceKind", "Kind", "device_kind"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from edgeguard.bench.cpu import CpuFacts
 from edgeguard.bench.demanded import Energy, Sustained
 from edgeguard.bench.device_kind import DeviceKind
 from edgeguard.bench.host_state import HostState
@@ -13,6 +12,7 @@ from edgeguard.bench.intervals import Interval
 from edgeguard.bench.percentiles import fewest_samples
 from edgeguard.bench.result import Counts, Latency, Ratio
 from edgeguard.bench.variants import CONTROL, FLOAT, INT8
+from edgeguard.cpu import CpuFacts
 
 __all__ = ["find", "find_demanded"]
 

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeguard.bench.small_files import read_number, read_text
 from edgeguard.bench.throttled import Throttled, read_throttled
+from edgeguard.small_files import read_number, read_text
 
 __all__ = ["HostState", "parse_pressure", "read_state", "read_temperature"]
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from edgeguard.bench.small_files import read_number
+from edgeguard.small_files import read_number
 
 __all__ = ["Counter", "Counters", "Event", "explain", "open_counter"]
 

@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeguard.bench.small_files import read_number, read_text
+from edgeguard.small_files import read_number, read_text
 
 __all__ = ["Throttled", "decode_throttled", "read_throttled"]
 

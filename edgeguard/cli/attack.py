@@ -87,6 +87,7 @@ def attack(
     from edgeguard.attacks.loot import write_loot
     from edgeguard.attacks.recipe import Recipe
     from edgeguard.attacks.students.registry import parse_student
+    from edgeguard.attacks.training import slow_here
     from edgeguard.staging import check_free
 
     chosen = parse_student(student)
@@ -95,6 +96,8 @@ def attack(
     place = output or victim.with_name(f"{victim.name.removesuffix('.edgeguard').removesuffix(victim.suffix)}.theft")
     check_free(place, replace_existing=force)
     with Console() as console:
+        if (reason := slow_here(recipe)) is not None:
+            console.warn(reason)
         if victim.is_dir():
             of_a_file = {"--input-shape": input_shape, "--arch": arch, "--arch-arg": arch_arg}
             _refuse("an artifact", preprocessing.given | of_a_file | {"--trust-pickle": trust_pickle})

@@ -72,6 +72,7 @@ def evaluate(
     from edgeguard.attacks.evaluation.executors import cluster, local
     from edgeguard.attacks.evaluation.grid_file import read_grid
     from edgeguard.attacks.evaluation.records import read_records
+    from edgeguard.attacks.training import slow_here
 
     if scheduler is not None and jobs is not None:
         raise UsageError("the scheduler has its own workers", where="--jobs", fix="Leave out one of the two")
@@ -88,6 +89,10 @@ def evaluate(
     with Console() as console:
         console.step(f"{len(wanted)} cells, {len(wanted) - len(waiting)} of them done before")
         if waiting:
+            # What a cluster's workers are made of is not known here.
+            told = {slow_here(cell.recipe) for cell in waiting if scheduler is None}
+            for sentence in filter(None, told):
+                console.warn(sentence)
             workers = local(jobs or len(os.sched_getaffinity(0))) if scheduler is None else cluster(scheduler)
             failed = _run(waiting, output, root, workers, console, _command(grid, jobs, scheduler, only))
     records = _named(cells, read_records(output))

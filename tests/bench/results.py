@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from edgeguard.bench.cpu import CpuFacts
 from edgeguard.bench.demand_messages import Moment, Node
 from edgeguard.bench.demanded import Energy, Profile, Weighed, sustained_figures
 from edgeguard.bench.device_facts import DeviceFacts
@@ -14,6 +13,7 @@ from edgeguard.bench.settings import Settings, make_plan
 from edgeguard.bench.throttled import Throttled
 from edgeguard.bench.variants import Skipped, Variant
 from edgeguard.bench.verdict import Reason, Verdict
+from edgeguard.cpu import CpuFacts
 
 __all__ = ["made_up_result"]
 

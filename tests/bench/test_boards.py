@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from edgeguard.bench.cpu import parse_cpuinfo
 from edgeguard.bench.device_facts import read_device
 from edgeguard.bench.device_kind import device_kind
 from edgeguard.bench.findings import find
@@ -18,6 +17,7 @@ from edgeguard.bench.intervals import Interval
 from edgeguard.bench.messages import Window
 from edgeguard.bench.verdict import Evidence, Verdict, judge
 from edgeguard.bench.window import Watch
+from edgeguard.cpu import parse_cpuinfo
 from tests.bench.boards import BOARDS, Board, fake_vcgencmd, make_board, set_frequency, without_cpufreq
 from tests.bench.machines import put
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from edgeguard.bench.cpu import CpuFacts
 from edgeguard.bench.demand_messages import Moment
 from edgeguard.bench.demanded import Energy, sustained_figures
 from edgeguard.bench.device_kind import DeviceKind
@@ -15,6 +14,7 @@ from edgeguard.bench.findings import find, find_demanded
 from edgeguard.bench.intervals import Interval
 from edgeguard.bench.result import CountRatio, Counts, Latency, Ratio
 from edgeguard.bench.throttled import decode_throttled
+from edgeguard.cpu import CpuFacts
 from tests.bench.results import made_up_result
 
 BOARD = DeviceKind("board", "says so", "Pi 4")

@@ -51,6 +51,14 @@ def test_the_clone_and_its_report_are_saved(at: Path, here: Here) -> None:
     assert run_session(session, np.zeros((3, 3, SIZE, SIZE), np.float32), None).shape == (3, 10)
 
 
+def test_a_slow_way_of_training_is_told(at: Path, here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgeguard.attacks.training.slow_here", lambda recipe: f"{recipe.precision} is slow here")
+    few = ("--queries", "20", "--precision", "bfloat16", "-o", "slow")
+    done = here("attack", "float.onnx", "--transfer-set", "thief.npz", *QUICK, *few)
+    assert done.code == 0, done.err
+    assert "bfloat16 is slow here" in done.err
+
+
 def test_a_clone_can_be_examined_like_any_suspect(at: Path, here: Here) -> None:
     assert here("attack", "model.edgeguard", "--transfer-set", "thief.npz", *QUICK, "-o", "b").code == 0
     report = json.loads((at / "b" / REPORT).read_text())

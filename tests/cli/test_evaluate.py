@@ -103,6 +103,8 @@ def test_records_hold_what_was_measured(resumed: tuple[Path, bytes, subprocess.C
         assert 0 <= record.theft.accuracy <= 1
         assert {"edgeguard", "torch", "onnxruntime", "numpy"} == set(record.versions)
         assert "core" in record.machine
+        # A name alone has stood for processors of which one trained ten times as fast as the other.
+        assert set(record.machine.split()) & {"avx2", "asimd"}
 
 
 def test_what_is_done_is_listed_and_nothing_is_run_again(
@@ -119,6 +121,18 @@ def test_what_is_done_is_listed_and_nothing_is_run_again(
     grid_of_more.write_text(GRID.replace("seeds = [0]", "seeds = [0, 1]"))
     rows = json.loads(here("evaluate", str(grid_of_more), "-o", str(out), "--dry-run", "--json").out)
     assert [(row["seed"], row["done"]) for row in rows] == [(0, True)] * 4 + [(1, False)] * 4
+
+
+def test_a_slow_way_of_training_is_told_once(
+    resumed: tuple[Path, bytes, subprocess.CompletedProcess[str]], here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = resumed[0]
+    monkeypatch.setattr("edgeguard.attacks.training.slow_here", lambda recipe: f"{recipe.batch} is slow here")
+    again = here("evaluate", str(grid), "-o", str(grid.parent / "out"))
+    assert (again.code, "slow here" in again.err) == (0, False)
+    cache = str(grid.parent / "out" / "cache")
+    anew = here("evaluate", str(grid), "-o", str(grid.parent / "slow"), "--cache", cache, "--jobs", "1")
+    assert (anew.code, anew.err.count("slow here")) == (0, 1)
 
 
 def test_a_cell_that_fails_is_named_and_the_others_are_recorded(

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeguard.bench.cpu import CpuFacts, parse_cpuinfo
 from edgeguard.bench.device_kind import DeviceKind, device_kind
 from edgeguard.bench.host_state import parse_pressure
-from edgeguard.bench.small_files import read_number, read_text
 from edgeguard.bench.throttled import Throttled, decode_throttled, read_throttled
+from edgeguard.cpu import CpuFacts, parse_cpuinfo
 from edgeguard.fleet.doctor.answer import Answer
+from edgeguard.small_files import read_number, read_text
 
 __all__ = ["Clock", "Facts", "Frequency", "Memory", "read_facts"]
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
-__all__ = ["CpuFacts", "parse_cpuinfo"]
+from edgeguard.small_files import read_text
+
+__all__ = ["CpuFacts", "parse_cpuinfo", "this_cpu"]
 
 # Features that decide which kernels an inference engine takes.
 _TOLD = (
     *("asimd", "neon", "asimddp", "asimdhp", "i8mm", "bf16", "sve", "sve2", "sme"),
-    *("sse4_1", "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8"),
+    *("sse4_1", "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16"),
 )
 _DOT_PRODUCT = {"arm": ("asimddp", "i8mm"), "x86": ("avx512_vnni", "avx_vnni", "amx_int8")}
 # "CPU part" of implementer 0x41 (Arm), as in the MIDR register; those that stand on a Raspberry Pi or near it.
@@ -66,3 +69,8 @@ def parse_cpuinfo(text: str) -> CpuFacts:
         features=tuple(name for name in _TOLD if name in features),
         dot_product=any(name in features for name in _DOT_PRODUCT[family]) if features else None,
     )
+
+
+def this_cpu() -> CpuFacts:
+    """The CPU of this machine; where its system tells nothing, nothing is known of it."""
+    return parse_cpuinfo(read_text(Path("/proc/cpuinfo")) or "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeguard.bench.cpu import parse_cpuinfo
+from edgeguard.cpu import parse_cpuinfo, this_cpu
 from tests.bench.machines import PI4_CPUINFO, PI5_CPUINFO, X86_CPUINFO, ZEN5_CPUINFO
 
 
@@ -37,3 +37,8 @@ def test_what_is_not_said_is_unknown() -> None:
 def test_an_unknown_arm_core_keeps_its_number() -> None:
     cpu = parse_cpuinfo(PI5_CPUINFO.replace("0xd0b", "0xfff"))
     assert (cpu.model, cpu.part) == (None, "0x41:0xfff")
+
+
+def test_this_machine_is_a_known_one() -> None:
+    """The tests run on 64-bit x86 and Arm under Linux, either of which tells its features."""
+    assert this_cpu().dot_product is not None
