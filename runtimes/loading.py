@@ -8,6 +8,7 @@ from pathlib import Path
 from edgeguard.artifact import Artifact, open_artifact
 from edgeguard.errors import DeviceError, UsageError
 from edgeguard.runtimes.protocol import Runtime
+from edgeguard.runtimes.quiet_onnxruntime import import_onnxruntime
 from edgeguard.runtimes.tflite_probe import probe_tflite
 
 __all__ = ["RUNTIMES", "load", "load_opened", "load_unprobed", "probe_model"]
@@ -59,7 +60,8 @@ def probe_model(model: Path, kind: str) -> None:
 
 def _onnx(artifact: Artifact, threads: int, spinning: bool) -> Runtime:
     try:
-        import onnxruntime  # noqa: F401  (asked here so that the answer is a sentence)
+        # Asked here so that the answer is a sentence.
+        import_onnxruntime()
     except ImportError as error:
         raise DeviceError(
             f"onnxruntime cannot be imported: {error}",

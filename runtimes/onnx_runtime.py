@@ -9,6 +9,7 @@ from edgeguard.errors import BadModel, UsageError
 from edgeguard.manifest import Manifest
 from edgeguard.runtimes.answering import LoadedArtifact, check_manifest, refuse_surplus
 from edgeguard.runtimes.ort_session import open_session, run_session
+from edgeguard.runtimes.quiet_onnxruntime import import_onnxruntime
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -27,8 +28,7 @@ class OnnxRuntime(LoadedArtifact):
     """
 
     def __init__(self, artifact: Artifact, *, threads: int, spinning: bool) -> None:
-        import onnxruntime as ort
-
+        ort = import_onnxruntime()
         manifest = artifact.manifest
         _check_version(ort.__version__, manifest.min_onnxruntime)
         where = str(artifact.model_path)

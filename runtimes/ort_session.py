@@ -13,6 +13,7 @@ from edgeguard.cpu import this_cpu
 from edgeguard.errors import BadModel
 from edgeguard.runtimes.blocks import filled_up
 from edgeguard.runtimes.first_line import first_line
+from edgeguard.runtimes.quiet_onnxruntime import import_onnxruntime
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -48,10 +49,7 @@ def open_session(
     :param profile: beginning of the name of a file that ONNX Runtime writes each node's duration to.
     :raises BadModel: ONNX Runtime refuses the model.
     """
-    import onnxruntime as ort
-
-    # The Linux wheels from 1.32 on carry telemetry; what a device answers is its owner's business.
-    ort.disable_telemetry_events()
+    ort = import_onnxruntime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -15,7 +15,6 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 __all__ = ["main"]
 
@@ -31,7 +30,6 @@ TRAINED_DIGITS, TESTED_DIGITS = slice(0, 8_000), slice(8_000, 10_000)
 # CIFAR-10's test images, of which a published network has seen none; and CIFAR-100's training images.
 TUNED_TEST, TEST = slice(0, 2_000), slice(2_000, 10_000)
 _EPOCHS = {"fashion": 10, "mnist": 40}
-_DIGIT = (28, 28)
 
 
 def main() -> None:
@@ -85,7 +83,6 @@ def _write_sets(images: _Images, into: Path) -> None:
         "mnist-thief": images("mnist_test"),
         "mnist-trained": images("mnist_test", TRAINED_DIGITS),
         "mnist-test": images("mnist_test", TESTED_DIGITS),
-        "cifar100-grey": _grey(images("cifar100_train_2")),
         "cifar10-trained": images("cifar10_train_1"),
         "cifar10-calibration": images("cifar10_train_1", CALIBRATED),
         "cifar10-tuning": images("cifar10_test", TUNED_TEST),
@@ -100,12 +97,6 @@ def _write_sets(images: _Images, into: Path) -> None:
 
 def _both(first: dict[str, Array], second: dict[str, Array]) -> dict[str, Array]:
     return {name: np.concatenate([first[name], second[name]]) for name in first}
-
-
-def _grey(colourful: dict[str, Array]) -> dict[str, Array]:
-    """As a thief asks natural images from a network of digits."""
-    small = [np.asarray(Image.fromarray(image).convert("L").resize(_DIGIT)) for image in colourful["x"]]
-    return {"x": np.stack(small), "y": colourful["y"]}
 
 
 def _train_lenet(kind: str, into: Path) -> None:

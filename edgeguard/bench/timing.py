@@ -86,9 +86,10 @@ def import_everything(subject: Subject) -> None:
 
         litert_engine()
     else:
-        import onnxruntime  # noqa: F401
-
         from edgeguard.runtimes import onnx_runtime  # noqa: F401
+        from edgeguard.runtimes.quiet_onnxruntime import import_onnxruntime
+
+        import_onnxruntime()
     if subject.how == "session":
         return
     # Reading a manifest builds pydantic's validators, once in a process.

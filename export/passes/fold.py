@@ -14,6 +14,7 @@ from onnx import ModelProto
 
 from edgeguard.errors import BadModel, GuardFailed
 from edgeguard.runtimes.first_line import first_line
+from edgeguard.runtimes.quiet_onnxruntime import import_onnxruntime
 from edgeguard.staging import scratch_directory
 
 __all__ = ["Fold", "optimized"]
@@ -55,8 +56,7 @@ def optimized(model: ModelProto, *, extended: bool) -> ModelProto:
     :param extended: with its own fused and integer operators, as it would run; else standard operators only.
     :raises BadModel: ONNX Runtime refuses the model.
     """
-    import onnxruntime as ort
-
+    ort = import_onnxruntime()
     with scratch_directory() as scratch:
         path = scratch / "optimized.onnx"
         options = ort.SessionOptions()

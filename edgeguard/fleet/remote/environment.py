@@ -222,7 +222,7 @@ def _install(folder: str, wheels_path: str, requirements: list[str], index: bool
 def _try(folder: str, engine: str, check: str) -> None:
     """Import what an artifact needs, in a process of its own: a CPU that lacks an instruction kills it."""
     _say(f"trying {engine}")
-    code, said = _run([_python(folder), "-P", "-c", check], {"OPENBLAS_NUM_THREADS": "1"})
+    code, said = _run([_python(folder), "-P", "-c", check], {"OPENBLAS_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1"})
     if code == _ILLEGAL:
         raise Refused(f"{engine} uses instructions that this CPU lacks (SIGILL)", "Run edgeguard doctor")
     if code:

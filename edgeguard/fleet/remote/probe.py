@@ -179,7 +179,9 @@ def imported(path: str, name: str, limit: float) -> "dict[str, Any]":
 
 def child(command: "list[str]", limit: float) -> "tuple[int | str | None, str]":
     """Exit code and stdout of a command; the code is ``None`` when its time was up, or why it could not be started."""
-    environment = dict(os.environ, OPENBLAS_NUM_THREADS="1", PYTHONDONTWRITEBYTECODE="1")
+    # Importing onnxruntime would write an identifier of the device below the user's home.
+    quietly = {"ORT_DISABLE_TELEMETRY": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = dict(os.environ, **quietly)
     quiet = subprocess.DEVNULL
     try:
         # Pipes, because a full disk has no room for a temporary file.
