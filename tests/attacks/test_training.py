@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from edgeguard.attacks.isolation import isolated
 from edgeguard.attacks.recipe import Recipe
 from edgeguard.attacks.students.registry import Student
-from edgeguard.attacks.training import _attempt, device, has_learnt, predict, rate_at, slow_here, train
+from edgeguard.attacks.training import _attempt, _layout, device, has_learnt, predict, rate_at, slow_here, train
 from edgeguard.attacks.transfer import Lesson
 from edgeguard.cpu import parse_cpuinfo
 from edgeguard.errors import UsageError
@@ -223,3 +223,11 @@ def test_warns_where_bfloat16_is_emulated(monkeypatch: pytest.MonkeyPatch) -> No
     assert "bfloat16" in (told(rounded, "avx2 fma avx512f avx512_vnni") or "")
     assert told(rounded, "avx2 avx512f avx512_bf16") is None
     assert told(QUICK, "avx2") is None
+
+
+@pytest.mark.skipif(device().type == "cuda", reason="students are trained on the GPU here")
+@pytest.mark.parametrize(("flags", "last"), [("avx2 fma", False), ("avx2 avx512f", True), ("", False)])
+def test_channels_come_last_only_where_that_is_safe(monkeypatch: pytest.MonkeyPatch, flags: str, last: bool) -> None:
+    """Elsewhere ``test_trains_every_family`` died of a wide residual network of four channels."""
+    monkeypatch.setattr("edgeguard.attacks.training.this_cpu", lambda: parse_cpuinfo(f"flags: {flags}"))
+    assert (_layout() is torch.channels_last) is last
