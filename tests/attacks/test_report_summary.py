@@ -13,7 +13,7 @@ from edgeguard.attacks.report.curves import area_under, areas, value_at
 from edgeguard.attacks.report.estimates import estimate
 from edgeguard.attacks.report.matched import Match, matches
 from edgeguard.attacks.report.names import budget, family, order, setting, twins
-from edgeguard.attacks.report.paired import differences
+from edgeguard.attacks.report.paired import differences, spread
 from edgeguard.attacks.report.summary import Panel, check_distinct, groups, panels
 from edgeguard.attacks.report.utility import exposures, utilities
 from edgeguard.errors import UsageError
@@ -187,6 +187,22 @@ def test_int8_and_float_are_paired_by_seed() -> None:
     assert found.accuracy.mean == pytest.approx(-1.5)
     assert found.accuracy.low == pytest.approx(-1.5 - 12.7062 * 0.5, rel=1e-4)
     assert found.accuracy.count == 2
+
+
+def test_the_spread_over_defenses_is_that_of_their_means() -> None:
+    pairs = {
+        "label": (0.50, 0.48),
+        "dcp-1": (0.50, 0.51),
+        "decoy": (0.40, 0.44),
+        "round": (0.6, 0.6),
+        "noise": (0.3, 0.32),
+    }
+    records = []
+    for defense, (before, after) in pairs.items():
+        records += [cell(defense, before, victim="a-float"), cell(defense, after, victim="a-int8")]
+    found = spread(differences(groups(records)))
+    assert found.mean == pytest.approx(1.0)
+    assert (found.least, found.lower, found.upper, found.most) == pytest.approx((-2, 0, 2, 4))
 
 
 def test_each_seed_counts_once_in_utility_and_exposure() -> None:

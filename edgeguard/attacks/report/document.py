@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from edgeguard.attacks.report.curves import areas
 from edgeguard.attacks.report.matched import matches
 from edgeguard.attacks.report.names import FLOOR, PEERS, UNDEFENDED
-from edgeguard.attacks.report.paired import differences
+from edgeguard.attacks.report.paired import differences, spread
 from edgeguard.attacks.report.provenance import Named, provenance
 from edgeguard.attacks.report.summary import Panel, groups, panels
 from edgeguard.attacks.report.tables import (
@@ -184,11 +184,15 @@ def _exposure(records: Sequence[CellRecord]) -> list[Block]:
 
 
 def _differences(records: Sequence[CellRecord]) -> list[Block]:
-    table = difference_table(differences(groups(records)))
-    if not table.rows:
+    found = differences(groups(records))
+    if not found:
         return ["No victim was attacked both as float and as int8."]
+    over = spread(found)
     return [
         "The same attack on both, paired by seed; positive means that the int8 victim is easier to steal. Of many "
-        f"intervals one in twenty excludes 0 by chance; here they are {len(table.rows)}.",
-        table,
+        f"intervals one in twenty excludes 0 by chance; here they are {len(found)}.",
+        f"Over all defenses and attacks the clone's accuracy differs by {over.mean:+.2f} pp on average; half of the "
+        f"differences lie between {over.lower:+.2f} and {over.upper:+.2f}, all of them between {over.least:+.2f} and "
+        f"{over.most:+.2f}. They are not independent: defenses whose labels agree teach top-1 the same clone.",
+        difference_table(found),
     ]

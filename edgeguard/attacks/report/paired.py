@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
 
 from edgeguard.attacks.report.estimates import Estimate, estimate
 from edgeguard.attacks.report.names import twins
 from edgeguard.attacks.report.summary import Group
 
-__all__ = ["Difference", "differences"]
+__all__ = ["Difference", "Spread", "differences", "spread"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,27 @@ class Difference:
     student: str
     accuracy: Estimate
     fidelity: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How differences of clone accuracy are distributed over defenses and attacks, in percentage points.
+
+    :param lower: a quarter of them are below it; ``upper`` likewise above.
+    """
+
+    mean: float
+    least: float
+    lower: float
+    upper: float
+    most: float
+
+
+def spread(found: Sequence[Difference]) -> Spread:
+    """The distribution of the mean differences of accuracy; at least one."""
+    values = [each.accuracy.mean for each in found]
+    least, lower, upper, most = map(float, np.quantile(values, (0, 0.25, 0.75, 1)))
+    return Spread(fmean(values), least, lower, upper, most)
 
 
 def differences(found: Sequence[Group]) -> list[Difference]:
