@@ -17,8 +17,11 @@ def import_onnxruntime() -> ModuleType:
 
     :raises ImportError: it cannot be imported.
     """
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    disabled = os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
+    if disabled == "1":
+        # Where others have imported it already, what comes later can still be stopped.
+        onnxruntime.disable_telemetry_events()
     module: ModuleType = onnxruntime
     return module

@@ -19,7 +19,7 @@ from edgeguard.attacks.transfer import Lesson
 from edgeguard.cpu import this_cpu
 from edgeguard.errors import UsageError
 
-__all__ = ["device", "fit", "has_learnt", "predict", "rate_at", "train"]
+__all__ = ["device", "fit", "has_learnt", "predict", "rate_at", "slow_here", "train"]
 
 Array = np.ndarray[Any, Any]
 
