@@ -54,7 +54,17 @@ def desk(emulated: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     emulated.ssh("rm -rf ~/edgeguard")
 
 
-def test_its_commands_work_in_order(desk: Desk) -> None:
+def test_its_commands_work_in_order_and_back(desk: Desk) -> None:
+    """One test: parts of it, spread over processes, would meet on the one emulated machine."""
+    _deployed_and_measured(desk)
+    result = read_result(desk.directory / "model.raspberrypi.local.result.json")
+    assert result.device_kind == "emulated"
+    assert result.counts is not None
+    assert not result.latency
+    _rolled_back(desk)
+
+
+def _deployed_and_measured(desk: Desk) -> None:
     assert [line.split()[0] for line in LINES] == ["edgeguard"] * 3 + ["ssh"] * 2
     examined, deployed, measured, verified, listed = (desk.run(line) for line in LINES)
     assert "problem" not in examined.replace("0 problems", "")
@@ -68,14 +78,7 @@ def test_its_commands_work_in_order(desk: Desk) -> None:
     assert not {"torch", "onnx", "onnxscript"} & packages
 
 
-def test_what_was_measured_lies_beside_the_artifact(desk: Desk) -> None:
-    result = read_result(desk.directory / "model.raspberrypi.local.result.json")
-    assert result.device_kind == "emulated"
-    assert result.counts is not None
-    assert not result.latency
-
-
-def test_it_goes_back_to_the_version_before(desk: Desk) -> None:
+def _rolled_back(desk: Desk) -> None:
     deploy = LINES[1].partition("#")[0]
     make_artifact(desk.directory, seed=1)
     assert "is current now" in desk.run(deploy)
