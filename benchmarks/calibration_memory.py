@@ -28,6 +28,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from edgeguard.calibration.collect import collect
 from edgeguard.calibration.observers import OBSERVERS
 from edgeguard.calibration.sets import open_set
+from edgeguard.cpu import this_cpu
 from edgeguard.preprocess import Preprocess
 
 RESULT = Path(__file__).parent / "results" / "calibration_memory.md"
@@ -105,9 +106,7 @@ def _at_fixed_addresses() -> None:
 
 def machine() -> str:
     """Processor, cores and versions, without names of hosts."""
-    text = Path("/proc/cpuinfo").read_text()
-    model = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
-    processor = model.group(1) if model else platform.machine()
+    processor = this_cpu().model or platform.machine()
     versions = ", ".join(f"{name} {version(name)}" for name in ("numpy", "onnxruntime"))
     return f"{processor}, {os.cpu_count()} cores, Linux, Python {platform.python_version()}, {versions}"
 

@@ -26,6 +26,7 @@ from edgeguard.calibration.collect import collect
 from edgeguard.calibration.effort import PLAIN, Effort, chosen
 from edgeguard.calibration.observers import find_observer
 from edgeguard.calibration.sets import array_set
+from edgeguard.cpu import this_cpu
 from edgeguard.export.loading import LoadRequest, load_model
 from edgeguard.export.passes.base import run_passes
 from edgeguard.export.passes.quantize import Quantize, probe, quantizable_tensors
@@ -144,10 +145,7 @@ def main() -> None:
 
 
 def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return " ".join(line.partition(":")[2].split()[:2])
-    return platform.machine()
+    return " ".join((this_cpu().model or platform.machine()).split()[:2])
 
 
 if __name__ == "__main__":

@@ -6,17 +6,15 @@ import datetime
 import os
 import platform
 from importlib.metadata import version
-from pathlib import Path
 
-from edgeguard.cpu import parse_cpuinfo
+from edgeguard.cpu import this_cpu
 
 __all__ = ["machine"]
 
 
 def machine() -> str:
     """Date, processor and versions, in one line."""
-    cpu = parse_cpuinfo(Path("/proc/cpuinfo").read_text())
-    name = " ".join((cpu.model or platform.machine()).split()[:2])
+    name = " ".join((this_cpu().model or platform.machine()).split()[:2])
     packages = ", ".join(f"{package} {version(package)}" for package in ("onnxruntime", "numpy"))
     return (
         f"{datetime.date.today()}, {name}, {os.cpu_count()} cores, {platform.system()}, "

@@ -89,10 +89,9 @@ def evaluate(
     with Console() as console:
         console.step(f"{len(wanted)} cells, {len(wanted) - len(waiting)} of them done before")
         if waiting:
-            # What a cluster's workers are made of is not known here.
-            told = {slow_here(cell.recipe) for cell in waiting if scheduler is None}
-            for sentence in filter(None, told):
-                console.warn(sentence)
+            # A grid has one recipe; what a cluster's workers are made of is not known here.
+            if scheduler is None and (reason := slow_here(waiting[0].recipe)) is not None:
+                console.warn(reason)
             workers = local(jobs or len(os.sched_getaffinity(0))) if scheduler is None else cluster(scheduler)
             failed = _run(waiting, output, root, workers, console, _command(grid, jobs, scheduler, only))
     records = _named(cells, read_records(output))
